@@ -1,0 +1,223 @@
+"""What every tool that writes a data set has in common.
+
+A tool plans first and writes second. It matches the files that belong
+together (:func:`list_images`, :func:`match_stems`), makes a list of
+:class:`Job`, one for each file to write, and hands it to :func:`run_jobs`,
+which refuses to touch a folder that already holds files, shows the progress
+and, on a dry run, writes nothing.
+"""
+import os
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from rich.progress import track
+
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
+TRIPLET_FOLDERS = ('A', 'B', 'C', 'label')
+
+
+class ConversionError(Exception):
+    """The source cannot be converted, or the target must not be touched."""
+
+
+class Job(NamedTuple):
+    """One file to write.
+
+    Attributes:
+        target (Path): The file, in a folder that the tool owns.
+        write (Callable[[Path], None]): Writes the file it is given.
+        source (Path, optional): The file it is made from.
+    """
+    target: Path
+    write: Callable[[Path], None]
+    source: Path | None = None
+
+
+def natural_key(text: str) -> tuple:
+    """Sort key that puts ``tile_9`` before ``tile_10``."""
+    return tuple(
+        (1, int(part), '') if part.isdecimal() else (0, 0, part)
+        for part in re.split(r'(\d+)', text) if part)
+
+
+def list_images(folder: str | Path, prefix: str = '') -> dict[str, Path]:
+    """Images of one folder by stem, in natural order.
+
+    Args:
+        folder (str | Path): The folder; not searched recursively.
+        prefix (str): Start of the file names that is no part of the stem;
+            images without it are an error. Defaults to ''.
+
+    Returns:
+        dict[str, Path]: Path of each image by its stem.
+
+    Raises:
+        ConversionError: If the folder does not exist or holds no image, if
+            a name lacks the prefix, or if two images share a stem.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ConversionError(f'{folder}: no such folder')
+    found: dict[str, Path] = {}
+    for path in folder.iterdir():
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
+            continue
+        if not path.name.startswith(prefix):
+            raise ConversionError(
+                f'{path}: expected a name that starts with {prefix!r}')
+        stem = path.stem[len(prefix):]
+        if stem in found:
+            raise ConversionError(
+                f'{folder}: {found[stem].name} and {path.name} share the '
+                f'stem {stem!r}')
+        found[stem] = path
+    if not found:
+        raise ConversionError(
+            f'{folder}: holds no image ({", ".join(IMAGE_SUFFIXES)})')
+    return {stem: found[stem] for stem in sorted(found, key=natural_key)}
+
+
+def match_stems(images: Mapping[str, Mapping[str, Path]]) -> list[str]:
+    """Stems of folders that must hold the same ones.
+
+    Args:
+        images (Mapping[str, Mapping[str, Path]]): Result of
+            :func:`list_images` by the name of its folder.
+
+    Returns:
+        list[str]: The stems in natural order.
+
+    Raises:
+        ConversionError: If a folder lacks a stem that another one has; the
+            message counts them and names the first three.
+    """
+    stems = sorted(
+        {stem for folder in images.values() for stem in folder},
+        key=natural_key)
+    missing = [(name, stem) for stem in stems
+               for name, folder in images.items() if stem not in folder]
+    if missing:
+        first = ', '.join(f'{stem} in {name}' for name, stem in missing[:3])
+        raise ConversionError(
+            f'{len(missing)} of {len(stems) * len(images)} files are '
+            f'missing, first: {first}')
+    return stems
+
+
+def every_nth(stems: Sequence[str], step: int = 10,
+              first: int = 5) -> tuple[list[str], list[str]]:
+    """Hold out every n-th item of a list.
+
+    Args:
+        stems (Sequence[str]): The list, in order.
+        step (int): Distance of two items held out. Defaults to 10.
+        first (int): Position of the first one, from 0. Defaults to 5.
+
+    Returns:
+        tuple[list[str], list[str]]: What stays and what is held out.
+    """
+    held_out = list(stems[first::step])
+    return [stem for i, stem in enumerate(stems)
+            if i < first or (i - first) % step], held_out
+
+
+def read_image(path: str | Path) -> np.ndarray:
+    """Read an image as it is stored, colour in the order of OpenCV.
+
+    Raises:
+        ConversionError: If the file cannot be decoded.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise ConversionError(f'{path}: cannot be read as an image')
+    return image
+
+
+def save_image(path: str | Path, image: np.ndarray) -> None:
+    """Write an image, colour in the order of OpenCV.
+
+    Raises:
+        ConversionError: If the file cannot be written.
+    """
+    if not cv2.imwrite(str(path), image):
+        raise ConversionError(f'{path}: cannot be written')
+
+
+def copy_job(source: Path, target: Path, link: bool = False) -> Job:
+    """A job that copies a file, or links to it by its absolute path."""
+    source = source.resolve()
+
+    def write(path: Path) -> None:
+        if link:
+            path.symlink_to(source)
+        else:
+            shutil.copyfile(source, path)
+
+    return Job(target, write, source)
+
+
+def run_jobs(jobs: Sequence[Job],
+             force: bool = False,
+             dry_run: bool = False,
+             description: str = 'writing') -> None:
+    """Write every file of a plan, or none.
+
+    Args:
+        jobs (Sequence[Job]): The files to write. The folders that they lie
+            in belong to the plan: what else they hold counts as a leftover.
+        force (bool): Empty folders that hold files; without it they are an
+            error. Folders inside them stay. Defaults to False.
+        dry_run (bool): Check everything and write nothing. Defaults to
+            False.
+        description (str): What the progress bar says. Defaults to
+            'writing'.
+
+    Raises:
+        ConversionError: If a target folder holds files and ``force`` is
+            off, if a target is no folder, if two jobs write the same file,
+            or if a source lies in a folder that would be emptied.
+    """
+    targets = [job.target for job in jobs]
+    if len(set(targets)) != len(targets):
+        twice = next(path for path in targets if targets.count(path) > 1)
+        raise ConversionError(f'{twice}: would be written twice')
+    folders = sorted({path.parent for path in targets})
+    for folder in folders:
+        if folder.exists() and not folder.is_dir():
+            raise ConversionError(f'{folder}: exists and is no folder')
+    leftovers = [
+        path for folder in folders if folder.is_dir()
+        for path in sorted(folder.iterdir())
+        if path.is_symlink() or not path.is_dir()]
+    if leftovers and not force:
+        raise ConversionError(
+            f'{leftovers[0].parent}: already holds {leftovers[0].name} '
+            f'({len(leftovers)} files in all); --force replaces them')
+    doomed = {folder.resolve() for folder in folders if folder.is_dir()}
+    for job in jobs:
+        if job.source is not None and job.source.resolve().parent in doomed:
+            raise ConversionError(
+                f'{job.source}: lies in a folder that would be written; '
+                'choose another target')
+    if dry_run:
+        return
+    for path in leftovers:
+        path.unlink()
+    for folder in folders:
+        folder.mkdir(parents=True, exist_ok=True)
+    for job in track(jobs, description, disable=not jobs):
+        job.write(job.target)
+
+
+def split_summary(jobs: Sequence[Job], root: str | Path) -> str:
+    """One line for each folder of a plan: its path and number of files."""
+    counts: dict[str, int] = {}
+    for job in jobs:
+        folder = os.path.relpath(job.target.parent, root)
+        counts[folder] = counts.get(folder, 0) + 1
+    return '\n'.join(f'{folder}: {n} files' for folder, n in counts.items())
