@@ -6,7 +6,7 @@ together (:func:`list_images`, :func:`match_stems`), makes a list of
 which refuses to touch a folder that already holds files, shows the progress
 and, on a dry run, writes nothing.
 """
-import os
+import argparse
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from mmengine.logging import print_log
 from rich.progress import track
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
@@ -161,6 +162,32 @@ def copy_job(source: Path, target: Path, link: bool = False) -> Job:
     return Job(target, write, source)
 
 
+def binary_label_job(source: Path, target: Path, link: bool = False) -> Job:
+    """A job that writes a label with the values 0 and 255.
+
+    A label that has these values already is copied or linked to as it is;
+    one with 0 and 1 is scaled.
+
+    Raises:
+        ConversionError: If the label has other values or several bands.
+    """
+    label = read_image(source)
+    values = np.unique(label)
+    if label.ndim != 2:
+        raise ConversionError(
+            f'{source}: expected a label of one band, found the shape '
+            f'{label.shape}')
+    if set(values.tolist()) <= {0, 255}:
+        return copy_job(source, target, link)
+    if set(values.tolist()) <= {0, 1}:
+        return Job(target,
+                   lambda path: save_image(path, read_image(source) * 255),
+                   source)
+    raise ConversionError(
+        f'{source}: expected the values 0 and 255 (or 0 and 1), found '
+        f'{values[:5].tolist()} ({len(values)} values)')
+
+
 def run_jobs(jobs: Sequence[Job],
              force: bool = False,
              dry_run: bool = False,
@@ -205,19 +232,33 @@ def run_jobs(jobs: Sequence[Job],
                 f'{job.source}: lies in a folder that would be written; '
                 'choose another target')
     if dry_run:
+        print_log(f'{description}: would write {len(jobs)} files to '
+                  f'{len(folders)} folders')
         return
     for path in leftovers:
         path.unlink()
     for folder in folders:
         folder.mkdir(parents=True, exist_ok=True)
-    for job in track(jobs, description, disable=not jobs):
+    for job in track(jobs, description):
         job.write(job.target)
+    print_log(f'{description}: done, {len(jobs)} files in '
+              f'{len(folders)} folders')
 
 
-def split_summary(jobs: Sequence[Job], root: str | Path) -> str:
-    """One line for each folder of a plan: its path and number of files."""
-    counts: dict[str, int] = {}
-    for job in jobs:
-        folder = os.path.relpath(job.target.parent, root)
-        counts[folder] = counts.get(folder, 0) + 1
-    return '\n'.join(f'{folder}: {n} files' for folder, n in counts.items())
+def add_write_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--force`` and ``--dry-run``, the arguments of run_jobs."""
+    parser.add_argument(
+        '--force', action='store_true',
+        help='replace what the target folders hold')
+    parser.add_argument(
+        '--dry-run', action='store_true',
+        help='check everything and write nothing')
+
+
+def exit_on_error(main: Callable[[argparse.Namespace], None],
+                  args: argparse.Namespace) -> None:
+    """Run a tool; an error of conversion ends it with one line."""
+    try:
+        main(args)
+    except ConversionError as error:
+        raise SystemExit(f'error: {error}') from None

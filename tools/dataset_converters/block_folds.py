@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from opencd_gold.datasets.converting import (
-    TRIPLET_FOLDERS, ConversionError, Job, copy_job, every_nth, list_images,
-    match_stems, natural_key, run_jobs, split_summary)
+    TRIPLET_FOLDERS, ConversionError, Job, add_write_options, copy_job,
+    every_nth, exit_on_error, list_images, match_stems, natural_key, run_jobs)
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,10 +42,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--copy', action='store_true',
         help='copy files instead of linking to them')
-    parser.add_argument(
-        '--force', action='store_true', help='replace existing files')
-    parser.add_argument(
-        '--dry-run', action='store_true', help='write nothing')
+    add_write_options(parser)
     return parser.parse_args()
 
 
@@ -95,16 +92,11 @@ def plan_folds(tiles: dict[str, dict[str, Path]], out: Path, folds: int,
     return jobs
 
 
-def main() -> None:
-    args = parse_args()
-    try:
-        tiles = gather(args.root, args.splits, args.folders)
-        jobs = plan_folds(tiles, args.out, args.folds, not args.copy)
-        run_jobs(jobs, args.force, args.dry_run, 'writing folds')
-    except ConversionError as error:
-        raise SystemExit(f'error: {error}') from None
-    print(split_summary(jobs, args.out))
+def main(args: argparse.Namespace) -> None:
+    tiles = gather(args.root, args.splits, args.folders)
+    jobs = plan_folds(tiles, args.out, args.folds, not args.copy)
+    run_jobs(jobs, args.force, args.dry_run, f'{args.folds} folds')
 
 
 if __name__ == '__main__':
-    main()
+    exit_on_error(main, parse_args())
