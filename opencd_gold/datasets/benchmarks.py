@@ -1,0 +1,48 @@
+"""Public data sets: names, sensors, suffixes, metainfo."""
+from opencd_gold.registry import DATASETS
+
+from .change_dataset import ChangeDataset
+
+
+@DATASETS.register_module()
+class HCD3SDataset(ChangeDataset):
+    """HCD-3S, the set of GOLD: ``<split>/{A,B,C,Label}``, 512 x 512.
+
+    A optical before, B SAR after, C optical after (guide), label change.
+    """
+
+    SENSORS = ('optical', 'sar', 'optical')
+
+
+@DATASETS.register_module()
+class OmbriaDataset(ChangeDataset):
+    """OMBRIA as triplets: ``<split>/{A,B,C,label}``, 256 x 256, floods.
+
+    A Sentinel-2 before (B3, B8, B11), B Sentinel-1 after (VV, one band), C
+    Sentinel-2 after (guide). https://doi.org/10.1109/JSTARS.2022.3155559
+    """
+
+    METAINFO = dict(
+        classes=('unchanged', 'flooded'), palette=[[0, 0, 0], [255, 255, 255]])
+    SENSORS = ('optical', 'sar', 'optical')
+
+
+@DATASETS.register_module()
+class SyntheticChangeDataset(ChangeDataset):
+    """Triplets that the package makes itself: ``<split>/{A,B,C,label}``."""
+
+    IMG_SUFFIX = '.png'
+    SEG_MAP_SUFFIX = '.png'
+    SENSORS = ('optical', 'sar', 'optical')
+
+
+@DATASETS.register_module(name=[
+    'LEVIR_CD_Dataset', 'S2Looking_Dataset', 'SVCD_Dataset', 'WHU_CD_Dataset',
+    'CLCD_Dataset', 'DSIFN_Dataset', 'RSIPAC_CD_Dataset'
+])
+class OpticalPairDataset(ChangeDataset):
+    """Two optical dates and a binary label, any suffix.
+
+    Registered under the names that Open-CD gives such sets, so that their
+    data configs run here.
+    """
