@@ -1,12 +1,13 @@
 import logging
 import os
+import subprocess
+import sys
 import zlib
 
 import cv2
 import numpy as np
 import pytest
 import torch
-import torch.multiprocessing as mp
 from mmengine.evaluator import Evaluator
 from mmengine.logging import MMLogger
 from mmengine.structures import PixelData
@@ -316,25 +317,31 @@ def test_bad_classes(two_images, options, classes):
         evaluate(two_images, classes=classes, **options)
 
 
-def _evaluate_share(rank, folder):
+def evaluate_share(folder):
+    """Run in each of two processes: evaluate every other image."""
     torch.set_num_threads(1)
-    torch.distributed.init_process_group(
-        'gloo', init_method=f'file://{folder}/store', rank=rank, world_size=2)
+    torch.distributed.init_process_group('gloo')
+    rank = torch.distributed.get_rank()
     label = random_map('label', 0.2, (5, 8, 8))
     prediction = random_map('found', 0.2, (5, 8, 8))
     metric = ChangeMetric(num_classes=2)
     # mmengine's sampler pads the shorter share with the first image.
     for index in ((0, 2, 4), (1, 3, 0))[rank]:
-        metric.process(None, [
-            make_sample(label[index], prediction[index]).to_dict()
-        ])
-    figures = metric.evaluate(5)
-    torch.save(figures, os.path.join(folder, f'{rank}.pt'))
+        metric.process(
+            None, [make_sample(label[index], prediction[index]).to_dict()])
+    torch.save(metric.evaluate(5), os.path.join(folder, f'{rank}.pt'))
     torch.distributed.destroy_process_group()
 
 
 def test_two_processes(tmp_path):
-    mp.spawn(_evaluate_share, args=(str(tmp_path), ), nprocs=2)
+    subprocess.run(
+        [
+            sys.executable, '-m', 'torch.distributed.run', '--standalone',
+            '--nproc-per-node=2', __file__,
+            str(tmp_path)
+        ],
+        check=True,
+        timeout=120)
     label = random_map('label', 0.2, (5, 8, 8))
     prediction = random_map('found', 0.2, (5, 8, 8))
     alone = evaluate([make_sample(*pair) for pair in zip(label, prediction)])
@@ -343,3 +350,7 @@ def test_two_processes(tmp_path):
         assert figures.keys() == alone.keys()
         for key, value in alone.items():
             assert figures[key] == pytest.approx(value, nan_ok=True)
+
+
+if __name__ == '__main__':
+    evaluate_share(sys.argv[1])
