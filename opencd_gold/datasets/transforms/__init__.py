@@ -12,11 +12,20 @@ from .geometric import (
 )
 from .loading import MultiImgLoadAnnotations, MultiImgLoadImageFromFile
 from .photometric import MultiImgGaussianBlur, MultiImgPhotoMetricDistortion
+from .sar import (
+    GammaSpeckle,
+    LeeFilter,
+    PercentileScale,
+    RefinedLeeFilter,
+    SARToDecibel,
+)
 
 __all__ = [
-    'MultiImgExchangeTime', 'MultiImgGaussianBlur', 'MultiImgLoadAnnotations',
+    'GammaSpeckle', 'LeeFilter', 'MultiImgExchangeTime',
+    'MultiImgGaussianBlur', 'MultiImgLoadAnnotations',
     'MultiImgLoadImageFromFile', 'MultiImgPackSegInputs', 'MultiImgPad',
     'MultiImgPhotoMetricDistortion', 'MultiImgRandomCrop',
     'MultiImgRandomFlip', 'MultiImgRandomResize', 'MultiImgRandomRotFlip',
-    'MultiImgRandomRotate', 'MultiImgResize'
+    'MultiImgRandomRotate', 'MultiImgResize', 'PercentileScale',
+    'RefinedLeeFilter', 'SARToDecibel'
 ]

@@ -40,8 +40,8 @@ class MultiImgLoadImageFromFile(BaseTransform):
     Args:
         to_float32 (bool): Whether to convert. Default: False.
         color_type (str): ``'unchanged'``, ``'color'``, ``'grayscale'``.
-            Open-CD has ``'color'``, which differs for grey images (repeated three
-            times) and for those with an alpha band (dropped).
+            Open-CD has ``'color'``, which differs for grey images (repeated
+            three times) and for those with an alpha band (dropped).
             Default: ``'unchanged'``.
         imdecode_backend (str): Decoder of :func:`mmcv.imfrombytes`; not for
             GeoTIFF. Default: ``'cv2'``.
