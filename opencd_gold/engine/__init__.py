@@ -1,0 +1,15 @@
+"""What runs a training: loops, hooks, optimizer wrapper, progress."""
+from . import hooks  # noqa: F401
+from .loops import ResumableIterTrainLoop
+from .optim import Bf16OptimWrapper
+from .progress import (
+    Progress,
+    current_epoch,
+    fraction,
+    training_progress,
+)
+
+__all__ = [
+    'Bf16OptimWrapper', 'Progress', 'ResumableIterTrainLoop', 'current_epoch',
+    'fraction', 'training_progress'
+]

@@ -1,0 +1,32 @@
+"""Optimizer wrappers that mmengine lacks."""
+from contextlib import contextmanager
+
+import torch
+from mmengine.optim import OptimWrapper
+from torch import nn
+
+from opencd_gold.registry import OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class Bf16OptimWrapper(OptimWrapper):
+    """Training in bfloat16 autocast, on a CPU as well as on a GPU.
+
+    mmengine's ``AmpOptimWrapper`` refuses a CPU. bfloat16 has the exponent
+    range of float32, so no loss scaler is needed; weights, gradients and
+    optimizer state stay float32. Arguments are those of
+    :class:`mmengine.optim.OptimWrapper`.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module):
+        """Autocast the forward pass and the losses.
+
+        Args:
+            model (nn.Module): The model to train; its first parameter says
+                on which device.
+        """
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(
+                device, dtype=torch.bfloat16):
+            yield
