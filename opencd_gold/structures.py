@@ -5,7 +5,7 @@ the order from, to[, guide], concatenated on the channel axis, each with its
 own number of bands. ``channels`` is said once, in the data preprocessor.
 """
 from dataclasses import dataclass, field
-from typing import Dict, NamedTuple, Optional, Sequence
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 from torch import Tensor
 
@@ -63,6 +63,9 @@ class BranchOutputs:
         fused (Tensor): Features of the pair, ``(N, C', h, w)``.
         logits (Tensor): Class scores before any activation,
             ``(N, K, h, w)``.
+        pyramid_from (tuple[Tensor]): The encoder's stages of the first date,
+            ``(N, C_i, h_i, w_i)``, finest first; may be empty.
+        pyramid_to (tuple[Tensor]): The same of the other date.
         extras (dict[str, Tensor]): Whatever else a head can show, by name.
     """
 
@@ -70,4 +73,6 @@ class BranchOutputs:
     feat_to: Tensor
     fused: Tensor
     logits: Tensor
+    pyramid_from: Tuple[Tensor, ...] = ()
+    pyramid_to: Tuple[Tensor, ...] = ()
     extras: Dict[str, Tensor] = field(default_factory=dict)

@@ -1,0 +1,4 @@
+"""Encoders that mmsegmentation lacks."""
+from .efficientnet_lite import EfficientNetLite
+
+__all__ = ['EfficientNetLite']

@@ -1,0 +1,136 @@
+"""What every change head has in common."""
+from abc import abstractmethod
+from typing import Dict, List
+
+import torch
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.utils import resize
+from mmseg.utils import SampleList
+from torch import Tensor, nn
+
+from opencd_gold.registry import MODELS
+from opencd_gold.structures import BranchOutputs
+
+
+def stack_labels(data_samples: SampleList) -> Tensor:
+    """Labels of a batch.
+
+    Args:
+        data_samples (list[SegDataSample]): With ``gt_sem_seg``.
+
+    Returns:
+        Tensor: Class indices ``(N, H, W)``, int64; 255 where ignored.
+    """
+    return torch.stack(
+        [sample.gt_sem_seg.data.squeeze(0) for sample in data_samples]).long()
+
+
+class ChangeHead(BaseDecodeHead):
+    """Base of heads that compare two dates.
+
+    A head gets the features of the two dates and returns
+    :class:`~opencd_gold.structures.BranchOutputs`; losses and resizing are
+    the same for all.
+
+    Args:
+        in_channels (int): Channels of each date.
+        channels (int): Channels before the last convolution.
+        num_classes (int): Classes, unchanged included. Default: 2.
+        out_channels (int, optional): 1 for one sigmoid output of two
+            classes. Default: None, ``num_classes``.
+        threshold (float, optional): Of the sigmoid output. Default: 0.5
+            where ``out_channels`` is 1.
+        dropout_ratio (float): Channel dropout before the last convolution.
+            Default: 0.1.
+        loss_decode (dict | list[dict]): Supervision. Default: cross entropy.
+        align_corners (bool): Of the resize of the logits. Default: False.
+        norm_cfg (dict): Default: ``dict(type='BN')``.
+        act_cfg (dict): Default: ``dict(type='ReLU')``.
+        ignore_index (int): Default: 255.
+        init_cfg (dict, optional): Default: None, PyTorch's initialisation.
+    """
+
+    def __init__(self,
+                 in_channels: int,
+                 channels: int,
+                 num_classes: int = 2,
+                 out_channels: int = None,
+                 threshold: float = None,
+                 dropout_ratio: float = 0.1,
+                 loss_decode=dict(type='ChangeCrossEntropyLoss'),
+                 align_corners: bool = False,
+                 norm_cfg: dict = dict(type='BN'),
+                 act_cfg: dict = dict(type='ReLU'),
+                 ignore_index: int = 255,
+                 init_cfg=None):
+        out_channels = out_channels or num_classes
+        if out_channels == 1 and threshold is None:
+            threshold = 0.5
+        super().__init__(
+            in_channels,
+            channels,
+            num_classes=num_classes,
+            out_channels=out_channels,
+            threshold=threshold,
+            dropout_ratio=dropout_ratio,
+            loss_decode=[],
+            align_corners=align_corners,
+            norm_cfg=norm_cfg,
+            act_cfg=act_cfg,
+            ignore_index=ignore_index,
+            init_cfg=init_cfg)
+        if isinstance(loss_decode, dict):
+            loss_decode = [loss_decode]
+        self.loss_decode = nn.ModuleList(map(MODELS.build, loss_decode))
+
+    @abstractmethod
+    def forward(self, feat_from: Tensor, feat_to: Tensor,
+                *more: Tensor) -> BranchOutputs:
+        """Compare two dates.
+
+        Args:
+            feat_from (Tensor): ``(N, C, h, w)``.
+            feat_to (Tensor): ``(N, C, h, w)``.
+            more (Tensor): Further views of the other date, where the head
+                takes them.
+
+        Returns:
+            BranchOutputs: With logits at the resolution of the features.
+        """
+
+    def upsample(self, logits: Tensor, size) -> Tensor:
+        """Resize logits ``(N, K, h, w)`` to ``size``, in float32."""
+        return resize(
+            logits.float(),
+            size=size,
+            mode='bilinear',
+            align_corners=self.align_corners)
+
+    def supervise(self, logits: Tensor, target: Tensor) -> Dict[str, Tensor]:
+        """Losses against the labels, by name.
+
+        Args:
+            logits (Tensor): ``(N, K, H, W)``, at the size of the labels.
+            target (Tensor): ``(N, H, W)``, int64.
+
+        Returns:
+            dict[str, Tensor]: Scalars; each includes its ``loss_weight``.
+        """
+        losses = {}
+        for module in self.loss_decode:
+            value = module(logits, target, ignore_index=self.ignore_index)
+            name = module.loss_name
+            losses[name] = losses[name] + value if name in losses else value
+        return losses
+
+    def loss_by_outputs(self, outputs: BranchOutputs,
+                        data_samples: SampleList) -> Dict[str, Tensor]:
+        """Losses of what :meth:`forward` returned."""
+        target = stack_labels(data_samples)
+        return self.supervise(
+            self.upsample(outputs.logits, target.shape[-2:]), target)
+
+    def predict_by_feat(self, seg_logits: Tensor,
+                        batch_img_metas: List[dict]) -> Tensor:
+        """Resize logits to the input, in float32; see mmseg's head."""
+        return super().predict_by_feat(seg_logits.float(), batch_img_metas)

@@ -1,0 +1,241 @@
+"""Detector of change between two dates."""
+from contextlib import nullcontext
+from typing import List, Optional, Tuple
+
+import torch
+from mmengine.config import ConfigDict
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.models.segmentors.base import BaseSegmentor
+from mmseg.utils import SampleList
+from torch import Tensor
+
+from opencd_gold.registry import MODELS
+from opencd_gold.structures import BranchOutputs, ImageTuple, split_images
+
+Pyramid = Tuple[Tensor, ...]
+
+
+@MODELS.register_module()
+class BitemporalDetector(EncoderDecoder):
+    """Two dates, one or two encoders, one head.
+
+    1. Encode: one encoder for both dates, run as one batch, or one each.
+    2. Neck, one an encoder: pyramid to one map.
+    3. Interaction between the dates.
+    4. Head: two maps to :class:`~opencd_gold.structures.BranchOutputs`.
+
+    Whole and sliding-window inference, padding and post-processing are
+    mmseg's. Images after the second date (a guide) are ignored.
+
+    Args:
+        backbone (dict): Encoder of the first date, and of the second where
+            ``backbone_to`` is absent.
+        decode_head (dict): Head.
+        backbone_to (dict, optional): Own encoder of the second date. Default:
+            None.
+        neck (dict, optional): After ``backbone``. Default: None.
+        neck_to (dict, optional): After ``backbone_to``. Default: None.
+        interaction (dict, optional): Takes and returns both dates' maps.
+            Default: None.
+        channels_last (bool): Keep images and weights in the channels-last
+            memory format, which convolutions on CPUs and on GPUs with tensor
+            cores prefer. Default: False.
+        compile_cfg (dict, optional): Arguments of ``torch.compile`` for the
+            encoders. Default: None, no compilation.
+        train_cfg (dict, optional): Default: None.
+        test_cfg (dict, optional): ``mode`` (``'whole'`` or ``'slide'``, the
+            latter with ``crop_size`` and ``stride``); ``precision``
+            (``'float32'`` or ``'bfloat16'``) of inference. Default: whole,
+            float32.
+        data_preprocessor (dict): Knows ``channels``, see
+            :class:`~opencd_gold.models.ChangeDataPreProcessor`.
+        init_cfg (dict, optional): Default: None.
+
+    Raises:
+        ValueError: If the data preprocessor knows fewer than two images, if
+            ``neck`` and ``neck_to`` do not go with the encoders, or if
+            ``precision`` is another word.
+    """
+
+    def __init__(self,
+                 backbone: dict,
+                 decode_head: dict,
+                 data_preprocessor: dict,
+                 backbone_to: Optional[dict] = None,
+                 neck: Optional[dict] = None,
+                 neck_to: Optional[dict] = None,
+                 interaction: Optional[dict] = None,
+                 channels_last: bool = False,
+                 compile_cfg: Optional[dict] = None,
+                 train_cfg: Optional[dict] = None,
+                 test_cfg: Optional[dict] = None,
+                 init_cfg=None):
+        BaseSegmentor.__init__(self, _build(data_preprocessor), init_cfg)
+        self.channels = self._read_channels()
+        if (neck_to is None) != (neck is None or backbone_to is None):
+            raise ValueError(
+                f'{type(self).__name__}: neck_to goes with neck and '
+                'backbone_to: each encoder has its neck, or none has')
+        self.backbone = MODELS.build(backbone)
+        self.backbone_to = _build(backbone_to)
+        if neck is not None:
+            self.neck = MODELS.build(neck)
+        self.neck_to = _build(neck_to)
+        self.interaction = _build(interaction)
+        self._init_decode_head(_build(decode_head))
+        self.train_cfg = train_cfg
+        self.test_cfg = {'mode': 'whole', **(test_cfg or {})}
+        self.test_cfg = ConfigDict(self.test_cfg)
+        if self.test_cfg.get('precision', 'float32') not in ('float32',
+                                                             'bfloat16'):
+            raise ValueError(
+                "test_cfg.precision must be 'float32' or 'bfloat16', got "
+                f'{self.test_cfg.precision!r}')
+        self.compile_cfg = compile_cfg
+        self.channels_last = channels_last
+        if channels_last:
+            self.to(memory_format=torch.channels_last)
+        if compile_cfg is not None:
+            for encoder in (self.backbone, self.backbone_to):
+                if encoder is not None:
+                    encoder.compile(**compile_cfg)
+
+    def _init_decode_head(self, decode_head) -> None:
+        self.decode_head = decode_head
+        self.align_corners = decode_head.align_corners
+        self.num_classes = decode_head.num_classes
+        self.out_channels = decode_head.out_channels
+
+    def _read_channels(self) -> Tuple[int, ...]:
+        channels = getattr(self.data_preprocessor, 'channels', ())
+        if len(channels) < 2:
+            raise ValueError(
+                f'{type(self).__name__}: the data preprocessor must say the '
+                'bands of each image, e.g. channels=(3, 1), got '
+                f'{tuple(channels)}')
+        return tuple(channels)
+
+    def split(self, inputs: Tensor) -> ImageTuple:
+        """The images of a batch apart, in the memory format of the model.
+
+        Args:
+            inputs (Tensor): ``(N, sum(channels), H, W)``, or the first two
+                images alone.
+
+        Returns:
+            ImageTuple: See :func:`~opencd_gold.structures.split_images`.
+        """
+        images = split_images(inputs, self.channels)
+        layout = (torch.channels_last
+                  if self.channels_last else torch.contiguous_format)
+        return ImageTuple(*(image.contiguous(memory_format=layout)
+                            for image in images if image is not None))
+
+    def encode_pair(self, img_from: Tensor,
+                    img_to: Tensor) -> Tuple[Pyramid, Pyramid]:
+        """Stages of both dates.
+
+        Args:
+            img_from (Tensor): ``(N, C_from, H, W)``.
+            img_to (Tensor): ``(N, C_to, H, W)``.
+
+        Returns:
+            tuple: Two tuples of ``(N, C_i, h_i, w_i)``, finest first.
+        """
+        if self.backbone_to is not None:
+            return (tuple(self.backbone(img_from)),
+                    tuple(self.backbone_to(img_to)))
+        return encode_together(self.backbone, (img_from, img_to))
+
+    def fuse_pair(self, pyramid_from: Pyramid, pyramid_to: Pyramid) -> tuple:
+        """Pyramids to what the head compares, before the interaction."""
+        if not self.with_neck:
+            return pyramid_from, pyramid_to
+        if self.neck_to is not None:
+            return self.neck(pyramid_from), self.neck_to(pyramid_to)
+        return self.neck(pyramid_from), self.neck(pyramid_to)
+
+    def compare(self, pyramid_from: Pyramid,
+                pyramid_to: Pyramid) -> BranchOutputs:
+        """From the stages of two dates to the outputs of the head."""
+        feat_from, feat_to = self.fuse_pair(pyramid_from, pyramid_to)
+        return self.decide(feat_from, feat_to, pyramid_from, pyramid_to)
+
+    def decide(self, feat_from, feat_to, pyramid_from,
+               pyramid_to) -> BranchOutputs:
+        """Interaction and head; the outputs show the features before both."""
+        pair = (feat_from, feat_to)
+        if self.interaction is not None:
+            pair = self.interaction(*pair)
+        outputs = self.decode_head(*pair)
+        outputs.feat_from, outputs.feat_to = feat_from, feat_to
+        outputs.pyramid_from = pyramid_from
+        outputs.pyramid_to = pyramid_to
+        return outputs
+
+    def extract_feat(self, inputs: Tensor) -> Tuple[Pyramid, Pyramid]:
+        """Stages of both dates of ``inputs`` (N, C, H, W)."""
+        images = self.split(inputs)
+        return self.encode_pair(images.img_from, images.img_to)
+
+    def forward_branch(self, inputs: Tensor) -> BranchOutputs:
+        """All that prediction computes for ``inputs`` (N, C, H, W)."""
+        return self.compare(*self.extract_feat(inputs))
+
+    def _forward(self, inputs: Tensor, data_samples=None) -> Tensor:
+        """Logits ``(N, K, h, w)`` at the resolution of the head."""
+        return self.forward_branch(inputs).logits
+
+    def precision(self):
+        """Context of inference in ``test_cfg.precision``."""
+        if self.test_cfg.get('precision', 'float32') == 'float32':
+            return nullcontext()
+        device = next(self.parameters()).device.type
+        return torch.autocast(device, dtype=torch.bfloat16)
+
+    def encode_decode(self, inputs: Tensor,
+                      batch_img_metas: List[dict]) -> Tensor:
+        """Logits ``(N, K, H, W)`` at the size of ``inputs``, float32."""
+        with self.precision():
+            logits = self._forward(inputs)
+        return self.decode_head.predict_by_feat(logits, batch_img_metas)
+
+    def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
+        """Losses of a training batch.
+
+        Args:
+            inputs (Tensor): ``(N, C, H, W)``.
+            data_samples (list[SegDataSample]): With ``gt_sem_seg``.
+
+        Returns:
+            dict[str, Tensor]: Scalars; those with ``loss`` in the name are
+            summed and minimised.
+        """
+        outputs = self.forward_branch(inputs)
+        with full_precision(inputs):
+            return self.decode_head.loss_by_outputs(outputs, data_samples)
+
+
+def _build(cfg):
+    """A module of ``cfg``; None stays None, a module stays itself."""
+    return MODELS.build(cfg) if isinstance(cfg, dict) else cfg
+
+
+def encode_together(backbone, images) -> Tuple[Pyramid, ...]:
+    """Encode several images with one encoder as one batch.
+
+    Args:
+        backbone (nn.Module): Returns a sequence of stages.
+        images (Sequence[Tensor]): ``(N, C, H, W)`` each.
+
+    Returns:
+        tuple: For each image, its tuple of stages.
+    """
+    stages = backbone(torch.cat(tuple(images)))
+    parts = [stage.chunk(len(images)) for stage in stages]
+    return tuple(zip(*parts))
+
+
+def full_precision(like: Tensor):
+    """Context without autocast on the device of ``like``, for losses."""
+    return torch.autocast(like.device.type, enabled=False)

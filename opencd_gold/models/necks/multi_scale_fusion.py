@@ -1,0 +1,101 @@
+"""Pyramid fusion of GOLD: every stage to one map at the finest stride."""
+from typing import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule
+from mmengine.model import BaseModule
+from mmseg.models.utils import resize
+from torch import Tensor, nn
+
+from opencd_gold.registry import MODELS
+
+
+@MODELS.register_module()
+class MultiScaleFusion(BaseModule):
+    """Fuse the stages of an encoder at the resolution of the finest.
+
+    GOLD, section "pyramid fusion": each stage through a 1x1 convolution with
+    batch normalisation and ReLU, resized to the finest stage, concatenated,
+    and through a 1x1 convolution with batch normalisation.
+
+    A 1x1 convolution of the concatenation equals the sum of 1x1 convolutions
+    of its parts, and commutes with the bilinear resize. So the arithmetic is
+    done at each stage's own resolution and the wide map is never built; the
+    result is the same up to rounding.
+
+    Args:
+        in_channels (Sequence[int]): Channels of the stages, finest first.
+        channels (int): Channels of each stage inside and of the result.
+            Default: 128.
+        norm_cfg (dict): Normalisation. Default: ``dict(type='BN')``.
+        act_cfg (dict): Activation of the lateral convolutions. Default:
+            ``dict(type='ReLU')``.
+        align_corners (bool): Of the bilinear resize. Default: False.
+        plain (bool): Compute in the order of the description above instead
+            (resize, concatenate, convolve); for comparison. Default: False.
+        init_cfg (dict, optional): Default: None, PyTorch's initialisation.
+    """
+
+    def __init__(self,
+                 in_channels: Sequence[int],
+                 channels: int = 128,
+                 norm_cfg: dict = dict(type='BN'),
+                 act_cfg: dict = dict(type='ReLU'),
+                 align_corners: bool = False,
+                 plain: bool = False,
+                 init_cfg=None):
+        super().__init__(init_cfg)
+        self.in_channels = tuple(in_channels)
+        self.channels = channels
+        self.align_corners = align_corners
+        self.plain = plain
+        self.lateral_convs = nn.ModuleList(
+            ConvModule(
+                width, channels, 1, bias=True, norm_cfg=norm_cfg,
+                act_cfg=act_cfg) for width in self.in_channels)
+        self.fusion_conv = ConvModule(
+            channels * len(self.in_channels),
+            channels,
+            1,
+            bias=True,
+            norm_cfg=norm_cfg,
+            act_cfg=None)
+
+    def _resize(self, x: Tensor, size) -> Tensor:
+        if x.shape[-2:] == size:
+            return x
+        return resize(
+            x, size=size, mode='bilinear', align_corners=self.align_corners)
+
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Fuse.
+
+        Args:
+            inputs (Sequence[Tensor]): Stages ``(N, C_i, h_i, w_i)``, finest
+                first.
+
+        Returns:
+            Tensor: ``(N, channels, h_0, w_0)``.
+
+        Raises:
+            ValueError: If the number of stages is not that of
+                ``in_channels``.
+        """
+        if len(inputs) != len(self.in_channels):
+            raise ValueError(
+                f'MultiScaleFusion: in_channels={self.in_channels} expects '
+                f'{len(self.in_channels)} stages, got {len(inputs)}')
+        size = inputs[0].shape[-2:]
+        laterals = [conv(x) for conv, x in zip(self.lateral_convs, inputs)]
+        if self.plain:
+            stacked = [self._resize(x, size) for x in laterals]
+            return self.fusion_conv(torch.cat(stacked, dim=1))
+        conv = self.fusion_conv.conv
+        kernels = conv.weight.split(self.channels, dim=1)
+        fused = F.conv2d(laterals[0], kernels[0], conv.bias)
+        for x, kernel in zip(laterals[1:], kernels[1:]):
+            fused = fused + self._resize(F.conv2d(x, kernel), size)
+        if self.fusion_conv.with_norm:
+            fused = self.fusion_conv.norm(fused)
+        return fused
