@@ -4,13 +4,18 @@ The only file that knows of mmcv without compiled ops, of ``torch.load`` and
 of ``torch.distributed`` on a machine without CUDA. ``import opencd_gold``
 calls :func:`apply`; nothing else has to.
 """
+import functools
 import importlib.machinery
 import importlib.util
 import os
 import pickle
+import re
+import subprocess
 import sys
 import types
 import warnings
+from typing import Optional, Tuple
+from urllib.parse import urlparse
 
 _EXT = 'mmcv._ext'
 # (name, lowest tested version); newer ones are never refused.
@@ -126,7 +131,7 @@ def _safe_globals() -> list:
     core = getattr(np, '_core', None) or np.core
     scalar_types = {type(np.dtype(kind)) for kind in
                     ('bool', 'i1', 'i2', 'i4', 'i8', 'u1', 'u2', 'u4', 'u8',
-                     'f2', 'f4', 'f8')}
+                     'f2', 'f4', 'f8', 'U1')}
     return [
         HistoryBuffer, np.ndarray, np.dtype, core.multiarray._reconstruct,
         core.multiarray.scalar, *scalar_types,
@@ -159,18 +164,37 @@ def load_checkpoint_file(filename, map_location='cpu'):
         return torch.load(
             filename, map_location=map_location, **_safe_load_arguments())
     except pickle.UnpicklingError as error:
-        reason = str(error).split('GLOBAL ')[-1].split(' was not')[0]
-        if 'GLOBAL ' in str(error) or isinstance(
-                error, UnsafeCheckpointError):
+        reason, unsafe = _why_not_unpickled(str(error))
+        if unsafe or isinstance(error, UnsafeCheckpointError):
             raise UnsafeCheckpointError(
                 f'{filename} was refused: it wants {reason}, and loading '
                 'that would run code from the file. Expected tensors, '
                 'plain containers and mmengine log history.') from None
-        raise ValueError(f'{filename} is not a checkpoint that torch.save '
-                         f'wrote: {error}') from error
-    except (EOFError, RuntimeError, KeyError, UnicodeDecodeError) as error:
-        raise ValueError(f'{filename} is damaged or not a checkpoint: '
-                         f'{error}') from error
+    except (EOFError, KeyError, UnicodeDecodeError) as error:
+        reason = f'{type(error).__name__} {error}'
+    except RuntimeError as error:
+        reason = str(error).split('. ')[0]
+    raise ValueError(
+        f'{filename} is damaged or no checkpoint of torch.save: {reason}')
+
+
+def _why_not_unpickled(message: str) -> Tuple[str, bool]:
+    """Find the cause in torch's page of advice.
+
+    Args:
+        message (str): Of an ``UnpicklingError``.
+
+    Returns:
+        tuple[str, bool]: The cause, and whether it is an object that is not
+        allowed (else the file is not in order).
+    """
+    wanted = re.search(r'GLOBAL ([^\s]+)', message)
+    if wanted:
+        return wanted.group(1), True
+    cause = message.split('WeightsUnpickler error:')[-1].strip()
+    cause = cause.splitlines()[0] if cause else 'unreadable pickle'
+    wanted = re.search(r"got <class '([^']+)'>", cause)
+    return (wanted.group(1), True) if wanted else (cause, False)
 
 
 def _torch_takes_safe_globals() -> bool:
@@ -232,54 +256,113 @@ def restricted_pickle() -> types.ModuleType:
     return module
 
 
-def make_loading_safe() -> None:
-    """Let every loader of mmengine read its own checkpoints, and no code.
+def load_checkpoint_url(url: str,
+                        model_dir: Optional[str] = None,
+                        map_location='cpu',
+                        progress: bool = True):
+    """Download a checkpoint once and read it without running code.
 
-    ``--resume``, ``load_from`` and ``init_cfg`` go through mmengine's local
-    loader; it is replaced by :func:`load_checkpoint_file`.
+    Args:
+        url (str): Where it is, ``http`` or ``https``.
+        model_dir (str, optional): Folder to keep it in. Default: None, the
+            one of :func:`torch.hub.get_dir`.
+        map_location: As in :func:`torch.load`. Default: ``'cpu'``.
+        progress (bool): Whether to show the download. Default: True.
+
+    Returns:
+        dict: What :func:`load_checkpoint_file` returns.
     """
     import torch
-    from mmengine.runner.checkpoint import CheckpointLoader
+    folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
+    os.makedirs(folder, exist_ok=True)
+    filename = os.path.join(folder, os.path.basename(urlparse(url).path))
+    if not os.path.exists(filename):
+        torch.hub.download_url_to_file(url, filename, progress=progress)
+    return load_checkpoint_file(filename, map_location)
+
+
+def make_loading_safe() -> None:
+    """Let the loaders of mmengine read its own checkpoints, and no code.
+
+    ``--resume``, ``load_from`` and ``init_cfg`` go through them; files and
+    downloads are read by :func:`load_checkpoint_file`.
+    """
+    import torch
+    from mmengine.runner import checkpoint
     if _torch_takes_safe_globals():
         torch.serialization.add_safe_globals(_safe_globals())
-    CheckpointLoader.register_scheme(
+    checkpoint.CheckpointLoader.register_scheme(
         prefixes='', loader=load_checkpoint_file, force=True)
+    checkpoint.load_url = load_checkpoint_url
+
+
+# What each launcher calls rank, world size and local rank.
+_LAUNCHERS = {
+    'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE',
+            'OMPI_COMM_WORLD_LOCAL_RANK')
+}
 
 
 def init_dist(launcher: str) -> None:
     """Start the process group where mmengine's own way needs CUDA.
 
     mmengine's ``init_dist`` calls ``torch.cuda.set_device`` whatever the
-    backend. The runner skips its own start when a group exists, so on a
-    machine without CUDA a gloo group is started first; with CUDA nothing
-    happens here.
+    backend, and its runner names a CUDA device for every module that it
+    wraps. The runner skips its own start when a group exists, so on a
+    machine without CUDA a gloo group is started first, and modules on the
+    CPU are wrapped without a device; with CUDA nothing happens here.
 
     Args:
         launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
 
     Raises:
+        ValueError: If there is no such launcher.
         RuntimeError: If the launcher's environment variables are absent.
     """
     import torch
     from torch import distributed
-    if (launcher == 'none' or torch.cuda.is_available()
-            or distributed.is_initialized()):
+    if launcher != 'none' and launcher not in _LAUNCHERS:
+        raise ValueError(f'no launcher {launcher!r}: expected none, '
+                         f'{", ".join(_LAUNCHERS)}')
+    if launcher == 'none' or torch.cuda.is_available():
         return
-    names = {
-        'pytorch': ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
-        'slurm': ('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
-        'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE',
-                'OMPI_COMM_WORLD_LOCAL_RANK')
-    }[launcher]
-    for source, target in zip(names, ('RANK', 'WORLD_SIZE', 'LOCAL_RANK')):
+    _wrap_cpu_modules()
+    if distributed.is_initialized():
+        return
+    names = _LAUNCHERS[launcher]
+    for source, target in zip(names, _LAUNCHERS['pytorch']):
         if source not in os.environ:
             raise RuntimeError(
                 f'--launcher {launcher} expects the environment variable '
                 f'{source}, which its launcher sets; found none')
         os.environ[target] = os.environ[source]
+    if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
+        os.environ['MASTER_ADDR'] = subprocess.run(
+            ['scontrol', 'show', 'hostname', os.environ['SLURM_NODELIST']],
+            check=True, capture_output=True, text=True).stdout.split()[0]
     os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
     os.environ.setdefault('MASTER_PORT', '29500')
     distributed.init_process_group(backend='gloo')
+
+
+def _wrap_cpu_modules() -> None:
+    """Let mmengine's runner wrap a module that is on the CPU.
+
+    It passes ``device_ids=[LOCAL_RANK]``, which torch refuses there.
+    """
+    from mmengine.model import MMDistributedDataParallel
+    init = MMDistributedDataParallel.__init__
+    if getattr(init, 'wraps_cpu_modules', False):
+        return
+
+    @functools.wraps(init)
+    def init_without_device(self, *args, device_ids=None, **kwargs):
+        init(self, *args, device_ids=None, **kwargs)
+
+    init_without_device.wraps_cpu_modules = True
+    MMDistributedDataParallel.__init__ = init_without_device
 
 
 def opencd_is_installed() -> bool:
