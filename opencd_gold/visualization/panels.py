@@ -11,15 +11,15 @@ miss                      sky blue, #56B4E9
 ignored                   gray, #808080
 ========================  ===================
 """
-from typing import NamedTuple, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from mmengine.visualization.utils import img_from_canvas
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Color = Tuple[int, int, int]
 HIT: Color = (255, 255, 255)
@@ -210,9 +210,7 @@ def draw_panels(rows: Sequence[Sequence[Panel]],
             left = _GAP + index * (width + _GAP)
             canvas[top:top + height, left:left + width] = fit(
                 panel, height, width)
-            axes.add_patch(
-                Rectangle((left, top), width, height, fill=False,
-                          edgecolor='#8A8A8A', linewidth=.6))
+            _add_box(axes, left, top, width, height)
             baseline = top - .5 * size
             axes.text(left, baseline, panel.title, color=_INK,
                       fontsize=_points(size), weight='bold')
@@ -232,9 +230,11 @@ def _points(pixels: float) -> float:
     return pixels * 72 / _DPI
 
 
-def _blank_figure(shape: Sequence[int]) -> Tuple[Figure, Axes]:
+def _blank_figure(shape: Sequence[int]) -> Tuple['Figure', 'Axes']:
     """Figure whose data coordinates are pixels, y downwards."""
     height, width = shape[:2]
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
     # A hundredth more, or rounding loses a pixel now and then.
     figure = Figure(((width + .01) / _DPI, (height + .01) / _DPI), dpi=_DPI)
     FigureCanvasAgg(figure)
@@ -243,15 +243,22 @@ def _blank_figure(shape: Sequence[int]) -> Tuple[Figure, Axes]:
     return figure, axes
 
 
-def _draw_legend(axes: Axes, legend: Sequence[Tuple[str, Color]], left: float,
-                 middle: float, size: float) -> None:
+def _add_box(axes: 'Axes', left: float, top: float, width: float,
+             height: float, color: Optional[Color] = None) -> None:
+    """Add a thin frame, filled where a color is given."""
+    from matplotlib.patches import Rectangle
+    face = 'none' if color is None else np.array(color) / 255
+    axes.add_patch(
+        Rectangle((left, top), width, height, facecolor=face,
+                  edgecolor='#8A8A8A', linewidth=.6))
+
+
+def _draw_legend(axes: 'Axes', legend: Sequence[Tuple[str, Color]],
+                 left: float, middle: float, size: float) -> None:
     """Draw one swatch and word after the other."""
     renderer = axes.figure.canvas.get_renderer()
     for text, color in legend:
-        axes.add_patch(
-            Rectangle((left, middle - size / 2), size, size,
-                      facecolor=np.array(color) / 255, edgecolor='#8A8A8A',
-                      linewidth=.6))
+        _add_box(axes, left, middle - size / 2, size, size, color)
         word = axes.text(left + 1.5 * size, middle, text, color=_INK,
                          fontsize=_points(.9 * size), va='center')
         left += 3 * size + word.get_window_extent(renderer).width
