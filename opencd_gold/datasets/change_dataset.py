@@ -415,10 +415,10 @@ class ChangeDataset(BaseSegDataset):
         """
         if self._fully_initialized:
             return
+        self.data_list = self._chosen_samples()
         for transform in self.pipeline.transforms:
-            if hasattr(transform, 'check_sensors'):
-                transform.check_sensors(self.sensors)
-        self.data_list = self.filter_data_list()
+            if hasattr(transform, 'check_set'):
+                transform.check_set(self.data_list[0])
         if self.check:
             if self.backend_args is None:
                 self._check_files()
@@ -433,7 +433,7 @@ class ChangeDataset(BaseSegDataset):
             self.data_bytes, self.data_address = self._serialize_data()
         self._fully_initialized = True
 
-    def filter_data_list(self) -> List[dict]:
+    def _chosen_samples(self) -> List[dict]:
         """Load the list, filter it, and take the part ``indices`` names."""
         self.data_list = self.load_data_list()
         self.data_list = self.filter_data()
@@ -538,8 +538,8 @@ class ChangeDataset(BaseSegDataset):
                 full = [path for path, values in labels if 255 in values]
                 problems.add(
                     kind,
-                    f'{len(ones)} labels use 1 for change (first: '
-                    f'{ones[0]}), {len(full)} use 255 (first: {full[0]}): '
+                    f'labels with 1 for change: {len(ones)} (first: '
+                    f'{ones[0]}), with 255: {len(full)} (first: {full[0]}); '
                     f'expected {expected} for the whole set')
             return
         for info in self.data_list:

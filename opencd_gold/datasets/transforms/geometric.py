@@ -129,9 +129,9 @@ class MultiImgRandomResize(RandomResize):
                  ratio_range: Optional[Sequence[float]] = None,
                  keep_ratio: bool = False,
                  interpolation: str = 'bilinear') -> None:
-        scale = tuple(
-            tuple(item) if isinstance(item, (list, tuple)) else item
-            for item in scale)
+        scale = tuple(scale) if isinstance(scale[0], int) else [
+            tuple(end) for end in scale
+        ]
         if ratio_range is not None:
             ratio_range = ascending(ratio_range, 'ratio_range', 0)
         if isinstance(scale[0], int) == (ratio_range is None):
@@ -532,12 +532,13 @@ class MultiImgExchangeTime(MultiImgTransform):
     def __init__(self, prob: float = 0.5) -> None:
         self.prob = probability(prob)
 
-    def check_sensors(self, sensors: Sequence[str]) -> None:
-        """Refuse images that may not be exchanged.
+    def check_set(self, info: dict) -> None:
+        """Refuse a set whose dates may not be exchanged.
 
         Args:
-            sensors (Sequence[str]): Sensor of each image.
+            info (dict): A sample with ``img_path`` and ``sensors``.
         """
+        sensors = info.get('sensors') or ('optical', ) * len(info['img_path'])
         if self.prob > 0 and (len(sensors) != 2 or sensors[0] != sensors[1]):
             raise ValueError(
                 f'MultiImgExchangeTime(prob={self.prob}): sensors='
@@ -550,13 +551,10 @@ class MultiImgExchangeTime(MultiImgTransform):
 
     def transform(self, results: dict) -> dict:
         """Exchange the dates of one sample, or leave them."""
-        images = results['img']
-        self.check_sensors(
-            results.get('sensors', ('optical', ) * len(images)))
+        self.check_set(results)
         if self._draw():
-            results['img'] = images[::-1]
-            if 'img_path' in results:
-                results['img_path'] = results['img_path'][::-1]
+            for key in ('img', 'img_path'):
+                results[key] = results[key][::-1]
         return results
 
     def __repr__(self) -> str:

@@ -247,6 +247,18 @@ class MultiImgLoadAnnotations(BaseTransform):
                             raw).astype(np.uint8)
         return (raw != 0).astype(np.uint8)
 
+    def check_set(self, info: dict) -> None:
+        """Refuse a set without labels.
+
+        Args:
+            info (dict): A sample, with ``seg_map_path`` if it has a label.
+        """
+        if 'seg_map_path' not in info:
+            raise DatasetError(
+                f'{info["img_path"][0]} has no label to load: expected the '
+                "key seg_map_path in the data set's data_prefix, or a "
+                'pipeline without MultiImgLoadAnnotations')
+
     def preload(self, data_list: Sequence[dict]) -> None:
         """Read the labels of all samples into memory.
 
@@ -265,11 +277,7 @@ class MultiImgLoadAnnotations(BaseTransform):
         Returns:
             dict: With ``gt_seg_map``.
         """
-        if 'seg_map_path' not in results:
-            raise DatasetError(
-                f'{results["img_path"][0]} has no label to load: expected '
-                "the key seg_map_path in the data set's data_prefix, or a "
-                'pipeline without MultiImgLoadAnnotations')
+        self.check_set(results)
         label = self._load(results)
         size = tuple(results.get('ori_shape', label.shape))
         if label.shape != size:
