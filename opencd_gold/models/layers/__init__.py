@@ -1,4 +1,5 @@
 """Small blocks that two or more parts of a model use."""
+from .depthwise import DepthwiseConv2d
 from .split_conv import conv_over_parts
 
-__all__ = ['conv_over_parts']
+__all__ = ['DepthwiseConv2d', 'conv_over_parts']

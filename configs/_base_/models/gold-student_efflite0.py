@@ -1,0 +1,35 @@
+# The student of GOLD alone with EfficientNet-Lite0 encoders, whose ImageNet
+# weights come from the package index.
+norm_cfg = dict(type='BN', requires_grad=True)
+backbone = dict(type='EfficientNetLite', version=0, pretrained=True)
+neck = dict(
+    type='MultiScaleFusion',
+    in_channels=[24, 40, 112, 320],
+    channels=64,
+    norm_cfg=norm_cfg)
+head = dict(
+    type='AttentionTransferHead',
+    in_channels=64,
+    num_classes=2,
+    dropout_ratio=0.1,
+    norm_cfg=norm_cfg,
+    loss_decode=[
+        dict(type='ChangeCrossEntropyLoss'),
+        dict(type='ChangeDiceLoss', mode='change'),
+    ])
+# A guide in the data is ignored, so that student and GOLD share data configs.
+model = dict(
+    type='BitemporalDetector',
+    data_preprocessor=dict(
+        type='ChangeDataPreProcessor',
+        channels=(3, 1, 3),
+        mean=[[123.675, 116.28, 103.53], 111.0, [123.675, 116.28, 103.53]],
+        std=[[58.395, 57.12, 57.375], 50.0, [58.395, 57.12, 57.375]]),
+    backbone=dict(in_channels=3, **backbone),
+    backbone_to=dict(in_channels=1, **backbone),
+    neck=neck,
+    neck_to=neck,
+    interaction=dict(type='ChannelInteraction', channels=64, reduction=16),
+    decode_head=head,
+    channels_last=True,
+    test_cfg=dict(mode='whole', precision='bfloat16'))
