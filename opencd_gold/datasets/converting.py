@@ -257,8 +257,8 @@ def add_write_options(parser: argparse.ArgumentParser) -> None:
 
 def exit_on_error(main: Callable[[argparse.Namespace], None],
                   args: argparse.Namespace) -> None:
-    """Run a tool; an error of conversion ends it with one line."""
+    """Run a tool; a wrong argument or set ends it with one line."""
     try:
         main(args)
-    except ConversionError as error:
+    except (ConversionError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None

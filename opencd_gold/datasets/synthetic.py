@@ -1,4 +1,4 @@
-"""Seeded optical/SAR/optical triplets that look like small remote-sensing tiles.
+"""Seeded optical/SAR/optical triplets that look like remote-sensing tiles.
 
 A tile is made in four steps, each with random numbers of its own, so that
 for instance the number of looks changes the speckle and nothing else:
@@ -23,16 +23,24 @@ for instance the number of looks changes the speckle and nothing else:
 One pixel is about one meter; a larger tile shows more ground.
 """
 import math
+import warnings
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from .converting import ConversionError, Job, run_jobs, save_image
+from .converting import (
+    TRIPLET_FOLDERS,
+    ConversionError,
+    Job,
+    run_jobs,
+    save_image,
+)
 
 CHANGES = ('auto', 'none', 'built', 'flood', 'both')
 SAR_DTYPES = ('uint8', 'float32')
@@ -63,8 +71,8 @@ _ROOFS = np.array([
 _FLAT_ROOFS = np.array([
     [.78, .78, .77], [.64, .66, .69], [.88, .88, .86], [.56, .57, .57],
     [.62, .72, .78]], np.float32)
-_VEHICLES = ((235, 235, 235), (40, 40, 45), (190, 40, 35), (60, 80, 150),
-             (200, 200, 205))
+_VEHICLES = ((225, 225, 225), (50, 50, 55), (150, 62, 55), (78, 90, 128),
+             (185, 186, 190), (120, 120, 122))
 
 # Backscatter in decibel (VV, VH) of each cover; OPEN is set by the crop.
 _SAR_COVER = np.array([
@@ -177,8 +185,8 @@ def _noise(rng: np.random.Generator, size: int, cell: float,
     return total
 
 
-def _fill(image: np.ndarray, points: np.ndarray, color, smooth: bool = False
-          ) -> None:
+def _fill(image: np.ndarray, points: np.ndarray, color,
+          smooth: bool = False) -> None:
     """Fill a convex polygon, (n, 2) x and y with parts of a pixel."""
     fixed = np.round(points * 16).astype(np.int32)
     cv2.fillConvexPoly(
@@ -223,11 +231,12 @@ def _split(rng: np.random.Generator, rect: tuple, depth: int,
 def _edge(u0: float, v0: float, u1: float, v1: float) -> np.ndarray:
     """Points about 12 pixels apart on a segment of parcel coordinates."""
     n = max(2, int(max(abs(u1 - u0), abs(v1 - v0)) / 12))
-    return np.linspace((u0, v0), (u1, v1), n)
+    t = np.arange(n)[:, None] / (n - 1)
+    return np.array([[u0, v0]]) + t * np.array([[u1 - u0, v1 - v0]])
 
 
-def _lay_parcels(rng: np.random.Generator, frame: _Frame
-                 ) -> tuple[_Parcels, list]:
+def _lay_parcels(rng: np.random.Generator,
+                 frame: _Frame) -> tuple[_Parcels, list]:
     """Cut the ground into parcels; returns them and the cuts."""
     rects, cuts = [], []
     reach = 0.75 * frame.size + 16
@@ -335,15 +344,25 @@ def _free(building: _Building, cover: np.ndarray,
 
 
 def _place(cover: np.ndarray, candidates: list[_Building],
-           allowed: Sequence[int]) -> list[_Building]:
-    """Draw the buildings that fit into the cover; returns them."""
+           allowed: Sequence[int],
+           limit: int | None = None) -> list[_Building]:
+    """Draw the first buildings that fit into the cover; returns them."""
     placed = []
     for building in candidates:
+        if len(placed) == limit:
+            break
         if _free(building, cover, allowed):
-            for wing in building.wings:
-                _fill(cover, wing, BUILDING)
+            _stamp(cover, [building], BUILDING)
             placed.append(building)
     return placed
+
+
+def _stamp(cover: np.ndarray, buildings: list[_Building],
+           value: int) -> None:
+    """Set the cover of the ground that buildings stand on."""
+    for building in buildings:
+        for wing in building.wings:
+            _fill(cover, wing, value)
 
 
 def _lay_roads(rng: np.random.Generator, frame: _Frame,
@@ -371,9 +390,11 @@ def _crossing(rng: np.random.Generator, size: int,
     return points if rng.random() < 0.5 else points[:, ::-1]
 
 
-def _lay_water(rng: np.random.Generator, size: int) -> np.ndarray:
-    """River, lake, both or none: (H, W) uint8, 1 is water."""
-    water = np.zeros((size, size), np.uint8)
+def _lay_water(rng: np.random.Generator,
+               size: int) -> tuple[np.ndarray, np.ndarray]:
+    """River, lake or none: two (H, W) uint8 maps, 1 is water."""
+    river = np.zeros((size, size), np.uint8)
+    lake = river.copy()
     kind = rng.choice(['none', 'river', 'lake'], p=[0.4, 0.38, 0.22])
     if kind == 'river':
         width = rng.uniform(8, 26)
@@ -381,15 +402,15 @@ def _lay_water(rng: np.random.Generator, size: int) -> np.ndarray:
         sway = np.interp(np.arange(len(line)), np.arange(0, len(line), 6),
                          rng.uniform(0.8, 1.25, -(-len(line) // 6)))
         for a, b, w in zip(line[:-1], line[1:], sway[:-1], strict=True):
-            _line(water, np.stack([a, b]), 1, max(3, round(width * w)))
+            _line(river, np.stack([a, b]), 1, max(3, round(width * w)))
     elif kind == 'lake':
         y, x = np.ogrid[:size, :size]
         cx, cy = rng.uniform(0.15, 0.85, 2) * size
         radius = rng.uniform(22, 50) * min(1, size / 128)
         bumps = _noise(rng, size, 64, 3)
         away = np.sqrt((x - cx)**2 + ((y - cy) * rng.uniform(1, 1.8))**2)
-        water[away + 0.22 * radius * bumps < radius] = 1
-    return water
+        lake[away + 0.22 * radius * bumps < radius] = 1
+    return river, lake
 
 
 def _lay_trees(rng: np.random.Generator, cover: np.ndarray,
@@ -426,9 +447,11 @@ def _lay_out(rng: np.random.Generator, frame: _Frame) -> _Scene:
     use = _choose_use(rng, parcels)
     cover = _COVER_OF_USE[use][parcels.index]
     roads = _lay_roads(rng, frame, cuts)
-    cover[_lay_water(rng, size) > 0] = WATER
+    river, lake = _lay_water(rng, size)
+    cover[river > 0] = WATER
     for line, width in roads:
         _line(cover, line, ROAD, width)
+    cover[lake > 0] = WATER
     candidates = []
     for rect, kind in zip(parcels.rects, use, strict=True):
         if kind in (_HOUSING, _INDUSTRY):
@@ -460,23 +483,18 @@ def _build_over(rng: np.random.Generator, frame: _Frame, before: _Scene,
         fresh[i] = True
         candidates += _settle(rng, frame, before.parcels.rects[i], use[i])
     cover[fresh[before.parcels.index] & (cover == OPEN)] = GROUND
+    built = _place(cover, candidates, (GROUND,))
+    infill = [_house(rng, rng.uniform(4, frame.size - 4, 2), frame.angle)
+              for _ in range(max(4, frame.size // 5))]
+    built += _place(cover, infill, (GROUND,), max(2, frame.size // 40))
+    if not built:
+        built = _place(cover, infill, (OPEN, FOREST), 1)
     kept, demolished = [], []
     for building in before.buildings:
         gone = rng.random() < 0.12
         (demolished if gone else kept).append(building)
-    for building in demolished:
-        for wing in building.wings:
-            _fill(cover, wing, GROUND)
-    for building in kept:
-        for wing in building.wings:
-            _fill(cover, wing, BUILDING)
-    built = _place(cover, candidates, (GROUND,))
-    infill = [_house(rng, rng.uniform(4, frame.size - 4, 2), frame.angle)
-              for _ in range(max(4, frame.size // 5))]
-    town = [b for b in infill if _free(b, cover, (GROUND,))]
-    built += _place(cover, town[:frame.size // 40], (GROUND,))
-    if not built and not demolished:
-        built = _place(cover, infill, (OPEN, FOREST))[:1]
+    _stamp(cover, demolished, GROUND)
+    _stamp(cover, kept + built, BUILDING)
     trees = before.trees
     if len(trees):
         x, y = trees[:, :2].astype(int).T
@@ -490,7 +508,7 @@ def _flood(rng: np.random.Generator, scene: _Scene, share: float) -> None:
     """Put the lowest open land of a scene under water, in place."""
     cover = scene.cover
     size = len(cover)
-    height = _noise(rng, size, 80, 4)
+    height = _noise(rng, size, 110, 3)
     water = cover == WATER
     if water.any():
         away = cv2.distanceTransform(
@@ -519,7 +537,7 @@ def _evolve(rng: np.random.Generator, frame: _Frame, before: _Scene,
     if change in ('built', 'both'):
         after = _build_over(rng, frame, before, built)
     if change in ('flood', 'both'):
-        after = _Scene(**{**vars(after), 'cover': after.cover.copy()})
+        after = replace(after, cover=after.cover.copy())
         _flood(rng, after, flood)
     return after
 
@@ -608,11 +626,11 @@ def _paint_water(rng: np.random.Generator, image: np.ndarray, scene: _Scene,
     """Water, deeper and darker away from its bank, in place."""
     old = (water > 0) & ~scene.flooded
     muddy = rng.uniform(0.3, 1) if scene.flooded.any() else 0.0
-    clear = np.float32([.16, .27, .30]) + rng.uniform(-0.03, 0.03)
-    flood = np.float32([.42, .38, .29]) + rng.uniform(-0.05, 0.03)
+    clear = np.float32([.17, .29, .33]) + rng.uniform(-0.03, 0.03)
+    flood = np.float32([.47, .42, .33]) + rng.uniform(-0.06, 0.04)
     color = (1 - muddy) * clear + muddy * flood
     inner = cv2.distanceTransform(water, cv2.DIST_L2, 3)
-    opaque = np.clip(0.66 + 0.055 * inner, 0, 0.98)
+    opaque = np.clip(0.78 + 0.05 * inner, 0, 0.98)
     opaque[old] = np.clip(0.55 + 0.12 * inner[old], 0, 1)
     opaque *= water
     tone = 1 + 0.03 * _noise(rng, len(water), 60, 2) + 0.012 * grain
@@ -689,16 +707,22 @@ def _park_vehicles(rng: np.random.Generator,
                    scene: _Scene) -> list[np.ndarray]:
     """Vehicles on the roads at one date: rectangles of (4, 2) corners."""
     found = []
+    size = len(scene.cover)
     for line, width in scene.roads:
         if width < 5:
             continue
         steps = np.diff(line, axis=0)
-        for i in rng.choice(len(steps), rng.integers(0, len(steps) // 2 + 1)):
+        count = rng.binomial(len(steps), 0.12)
+        for i in rng.choice(len(steps), count, replace=False):
             angle = math.atan2(steps[i, 1], steps[i, 0])
             side = np.array([-math.sin(angle), math.cos(angle)])
             spot = line[i] + rng.random() * steps[i]
             spot = spot + side * rng.choice([-1, 1]) * width / 4
-            found.append(_wing(spot, rng.uniform(3.5, 6), 2, angle))
+            x, y = np.floor(spot).astype(int)
+            length = rng.uniform(3.5, 6)
+            if (0 <= x < size and 0 <= y < size
+                    and scene.cover[y, x] == ROAD):
+                found.append(_wing(spot, length, 2, angle))
     return found
 
 
@@ -719,15 +743,21 @@ def _photograph(rng: np.random.Generator, scene: _Scene, light: _Light,
         _paint_roof(image, building, light)
     _paint_trees(rng, image, scene.trees, light)
 
-    image = cv2.GaussianBlur(image, (3, 3), 0.55).astype(np.float32)
-    image *= light.gain * np.float32((1 - light.haze) / 255)
-    image += np.float32([0.7, 0.76, 0.82]) * np.float32(light.haze)
+    image = cv2.GaussianBlur(image, (3, 3), 0.55)
+    image = cv2.LUT(image, _response(light))
     noise = rng.standard_normal(image.shape, np.float32)
-    noise *= 0.012
+    noise *= 3
     image += noise
-    np.clip(image, 0, 1, out=image)
-    cv2.pow(image, light.gamma, image)
-    return cv2.convertScaleAbs(image, alpha=255)
+    np.maximum(image, 0, out=image)
+    return cv2.convertScaleAbs(image)
+
+
+def _response(light: _Light) -> np.ndarray:
+    """Value seen for every value and band, (256, 1, 3) float32 to 255."""
+    value = np.linspace(0, 1, 256)[:, None] * light.gain
+    value = (1 - light.haze) * value + light.haze * np.array([.7, .76, .82])
+    value = 255 * np.clip(value, 0, 1)**light.gamma
+    return value.astype(np.float32)[:, None]
 
 
 def _relief(surface: np.ndarray, sun: np.ndarray) -> np.ndarray:
@@ -738,8 +768,8 @@ def _relief(surface: np.ndarray, sun: np.ndarray) -> np.ndarray:
     return slope / max(float(slope.std()), 1e-6)
 
 
-def _scatter_ground(rng: np.random.Generator, scene: _Scene, band: int,
-                    rough: np.ndarray, moisture: np.ndarray,
+def _scatter_ground(scene: _Scene, band: int, rough: np.ndarray,
+                    moisture: np.ndarray,
                     crop_shift: np.ndarray) -> np.ndarray:
     """Backscatter without what stands on the ground, decibel."""
     parcels = scene.parcels
@@ -762,7 +792,7 @@ def _scatter(rng: np.random.Generator, scene: _Scene,
     """Mean SAR intensity of a scene, (H, W, bands) float32, linear."""
     size = len(scene.cover)
     side = rng.choice([-1.0, 1.0])
-    incidence = math.radians(rng.uniform(33, 46))
+    incidence = math.radians(rng.uniform(37, 49))
     toward = np.array([side, 0.0])
     rough = np.clip(_noise(rng, size, 70, 2) + rng.uniform(-1, 1),
                     -0.5, 3) * 1.4
@@ -773,8 +803,7 @@ def _scatter(rng: np.random.Generator, scene: _Scene,
     slope = np.clip(_relief(canopy, toward), -2, 2)
     layers = []
     for band in range(bands):
-        decibel = _scatter_ground(
-            rng, scene, band, rough, moisture, crop_shift)
+        decibel = _scatter_ground(scene, band, rough, moisture, crop_shift)
         _scatter_wood(decibel, scene, slope, side)
         for x, y, radius in scene.trees:
             center = np.array([x, y])
@@ -845,7 +874,7 @@ def _scatter_building(decibel: np.ndarray, building: _Building,
             if facing < 0.25:
                 continue
             _fill(decibel, np.concatenate([wall, wall[::-1] + over]),
-                  -6.0 + 4.0 * facing - cross)
+                  -8.5 + 4.5 * facing - cross)
             _line(decibel, wall, -1.0 + 8.0 * facing**3 - cross, 2)
 
 
@@ -876,16 +905,14 @@ def make_triplet(seed: int | Sequence[int],
     Raises:
         ValueError: If an argument is out of its range.
     """
-    _check_options(size, looks, sar_bands, sar_dtype)
-    if change not in CHANGES:
-        raise ValueError(f'change={change!r}: expected one of {CHANGES}')
+    _check_options(size, looks, sar_bands, change, sar_dtype)
     streams = [np.random.default_rng(s)
                for s in np.random.SeedSequence(seed).spawn(7)]
     frame = _Frame(streams[0], size)
     before = _lay_out(streams[0], frame)
     after = _evolve(streams[1], frame, before, change)
     seasons = streams[2].choice(4, 2, replace=False)
-    canopy = _noise(streams[2], size, 6, 2)
+    canopy = _noise(streams[2], size, 4.5, 2)
     img_from = _photograph(
         streams[3], before, _shine(streams[3], int(seasons[0])), canopy)
     img_guide = _photograph(
@@ -906,7 +933,7 @@ def _stretch(intensity: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
 
-def _check_options(size: int, looks: float, sar_bands: int,
+def _check_options(size: int, looks: float, sar_bands: int, change: str,
                    sar_dtype: str) -> None:
     if size < _MIN_SIZE:
         raise ValueError(f'size={size}: expected at least {_MIN_SIZE}')
@@ -914,6 +941,8 @@ def _check_options(size: int, looks: float, sar_bands: int,
         raise ValueError(f'looks={looks}: expected a positive number')
     if sar_bands not in (1, 2):
         raise ValueError(f'sar_bands={sar_bands}: expected 1 or 2')
+    if change not in CHANGES:
+        raise ValueError(f'change={change!r}: expected one of {CHANGES}')
     if sar_dtype not in SAR_DTYPES:
         raise ValueError(
             f'sar_dtype={sar_dtype!r}: expected one of {SAR_DTYPES}')
@@ -928,7 +957,6 @@ def _save_bands(path: Path, image: np.ndarray) -> None:
         raise ConversionError(
             f'{path}: two bands or float32 are written with rasterio, which '
             'is not installed') from None
-    import warnings
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', NotGeoreferencedWarning)
         with rasterio.open(
@@ -936,3 +964,74 @@ def _save_bands(path: Path, image: np.ndarray) -> None:
                 width=image.shape[1], count=image.shape[2],
                 dtype=image.dtype) as target:
             target.write(image.transpose(2, 0, 1))
+
+
+def tile_seed(seed: int, split: str, index: int) -> tuple[int, int, int]:
+    """Seed of one tile of a data set, for :func:`make_triplet`."""
+    return seed, zlib.crc32(split.encode()), index
+
+
+def write_triplets(root: str | Path,
+                   counts: Mapping[str, int],
+                   size: int = 256,
+                   seed: int = 0,
+                   looks: float = 4,
+                   sar_bands: int = 1,
+                   change: str = 'auto',
+                   sar_dtype: str = 'uint8',
+                   force: bool = False,
+                   dry_run: bool = False) -> None:
+    """Write ``root/{split}/{A,B,C,label}/NNNN.png``.
+
+    A tile depends on ``seed``, the name of its split and its number alone:
+    asking for more tiles leaves the first ones as they are. Two SAR bands,
+    or float32, are written as ``B/NNNN.tif``.
+
+    Args:
+        root (str | Path): The data root.
+        counts (Mapping[str, int]): Number of tiles of each split.
+        size (int): As for :func:`make_triplet`. Defaults to 256.
+        seed (int): Seed of the data set, not negative. Defaults to 0.
+        looks (float): As for :func:`make_triplet`. Defaults to 4.
+        sar_bands (int): As for :func:`make_triplet`. Defaults to 1.
+        change (str): As for :func:`make_triplet`. Defaults to 'auto'.
+        sar_dtype (str): As for :func:`make_triplet`. Defaults to 'uint8'.
+        force (bool): Replace what the folders hold. Defaults to False.
+        dry_run (bool): Check everything and write nothing. Defaults to
+            False.
+
+    Raises:
+        ValueError: If an option is out of its range.
+        ConversionError: If a folder already holds files and ``force`` is
+            off.
+    """
+    _check_options(size, looks, sar_bands, change, sar_dtype)
+    if seed < 0 or min(counts.values(), default=0) < 0:
+        raise ValueError(f'seed={seed}, counts={dict(counts)}: expected '
+                         'numbers that are not negative')
+
+    @lru_cache(maxsize=1)
+    def tile(split: str, index: int) -> Triplet:
+        return make_triplet(tile_seed(seed, split, index), size, looks,
+                            sar_bands, change, sar_dtype)
+
+    tiff = sar_bands > 1 or sar_dtype != 'uint8'
+    jobs = []
+    for split, count in counts.items():
+        for index in range(count):
+            for position, folder in enumerate(TRIPLET_FOLDERS):
+                suffix = '.tif' if folder == 'B' and tiff else '.png'
+                target = Path(root) / split / folder / f'{index:04d}{suffix}'
+                jobs.append(Job(target, partial(
+                    _save, tile, split, index, position)))
+    run_jobs(jobs, force, dry_run, 'synthetic triplets')
+
+
+def _save(tile: Callable[[str, int], Triplet], split: str, index: int,
+          position: int, path: Path) -> None:
+    """Write one array of a tile; colour goes to OpenCV as BGR."""
+    image = tile(split, index)[position]
+    if path.suffix == '.tif':
+        _save_bands(path, image)
+    else:
+        save_image(path, image[..., ::-1] if image.ndim == 3 else image)

@@ -20,8 +20,18 @@ from pathlib import Path
 import numpy as np
 
 from opencd_gold.datasets.converting import (
-    TRIPLET_FOLDERS, ConversionError, Job, add_write_options, copy_job,
-    every_nth, exit_on_error, list_images, match_stems, natural_key, run_jobs)
+    TRIPLET_FOLDERS,
+    ConversionError,
+    Job,
+    add_write_options,
+    copy_job,
+    every_nth,
+    exit_on_error,
+    list_images,
+    match_stems,
+    natural_key,
+    run_jobs,
+)
 
 
 def parse_args() -> argparse.Namespace:

@@ -23,8 +23,16 @@ import argparse
 from pathlib import Path
 
 from opencd_gold.datasets.converting import (
-    Job, add_write_options, binary_label_job, copy_job, every_nth,
-    exit_on_error, list_images, match_stems, run_jobs)
+    Job,
+    add_write_options,
+    binary_label_job,
+    copy_job,
+    every_nth,
+    exit_on_error,
+    list_images,
+    match_stems,
+    run_jobs,
+)
 
 SOURCES = {
     'A': ('OmbriaS2', 'BEFORE', 'S2_before_'),
