@@ -153,7 +153,7 @@ def check_options(cfg: Config, options: Dict[str, Any]) -> None:
     """
     known = set(inspect.signature(Runner.__init__).parameters) | _TOP_LEVEL
     for key in options:
-        node = cfg
+        node = cfg.to_dict()
         path = []
         for part in key.split('.'):
             where = '.'.join(path) or 'the config'
@@ -169,12 +169,12 @@ def check_options(cfg: Config, options: Dict[str, Any]) -> None:
                                  f'{node!r} and has no {part!r}')
             elif part in node:
                 node = node[part]
+            elif not path and part in known:
+                break
             else:
-                names = set(map(str, node))
-                if not path:
-                    names |= known
+                names = set(map(str, node)) | (set() if path else known)
                 similar = difflib.get_close_matches(part, names, 1, 0.8)
-                if similar or not path and part not in known:
+                if similar or not path:
                     hint = f', but {similar[0]!r}' if similar else ''
                     raise UsageError(f'--cfg-options {key}: {where} has no '
                                      f'{part!r}{hint}')

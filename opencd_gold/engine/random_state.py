@@ -1,10 +1,13 @@
 """Random state of a process, as something a checkpoint may hold."""
 import random
 from contextlib import contextmanager
-from typing import Dict, Iterator
+from typing import Dict, Iterator, List
 
 import numpy as np
 import torch
+
+# States of the blocks of kept_random_state that are open, outermost first.
+_kept: List[Dict[str, object]] = []
 
 
 def capture_random_state() -> Dict[str, object]:
@@ -47,7 +50,19 @@ def restore_random_state(state: Dict[str, object]) -> None:
 def kept_random_state() -> Iterator[None]:
     """Leave the generators as they were, whatever the block draws."""
     state = capture_random_state()
+    _kept.append(state)
     try:
         yield
     finally:
+        _kept.pop()
         restore_random_state(state)
+
+
+def training_random_state() -> Dict[str, object]:
+    """The state that training will go on with.
+
+    Returns:
+        dict: Within :func:`kept_random_state` the state that it will
+        restore, else the present one.
+    """
+    return _kept[0] if _kept else capture_random_state()

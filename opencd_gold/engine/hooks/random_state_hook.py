@@ -7,7 +7,7 @@ from mmengine.logging import print_log
 
 from opencd_gold.registry import HOOKS
 
-from ..random_state import capture_random_state, restore_random_state
+from ..random_state import restore_random_state, training_random_state
 
 _KEY = 'random_states'
 
@@ -38,7 +38,7 @@ class RandomStateHook(Hook):
         Args:
             runner (Runner): Of the training.
         """
-        self._gathered = all_gather_object(capture_random_state())
+        self._gathered = all_gather_object(training_random_state())
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         """Put the states into the checkpoint.
@@ -47,7 +47,7 @@ class RandomStateHook(Hook):
             runner (Runner): Of the training.
             checkpoint (dict): About to be saved.
         """
-        checkpoint[_KEY] = self._gathered or [capture_random_state()]
+        checkpoint[_KEY] = self._gathered or [training_random_state()]
         self._gathered = None
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
