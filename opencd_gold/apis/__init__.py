@@ -1,4 +1,5 @@
 """What scripts and notebooks call."""
 from .inference import init_model
+from .publish import plain_model_config, publish
 
-__all__ = ['init_model']
+__all__ = ['init_model', 'plain_model_config', 'publish']

@@ -71,19 +71,20 @@ def load_weights(model, checkpoint: dict, name: str, strict: bool = True):
     state = checkpoint.get('state_dict', checkpoint)
     own = model.state_dict()
     problems = {
-        'missing': [key for key in own if key not in state],
-        'unexpected': [key for key in state if key not in own],
+        'of another shape': [
+            f'{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}'
+            for key, value in own.items()
+            if key in state and state[key].shape != value.shape
+        ]
     }
-    shapes = [
-        f'{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}'
-        for key, value in own.items()
-        if key in state and state[key].shape != value.shape
-    ]
-    if strict and any(problems.values()) or shapes:
-        problems['of another shape'] = shapes
+    if not problems['of another shape']:
+        differences = model.load_state_dict(state, strict=False)
+        if strict:
+            problems['missing'] = differences.missing_keys
+            problems['unexpected'] = differences.unexpected_keys
+    if any(problems.values()):
         found = '; '.join(f'{len(keys)} {what}, first {keys[:3]}'
                           for what, keys in problems.items() if keys)
         raise ValueError(
             f'{name} is a checkpoint of another model than '
             f'{type(model).__name__} of this config: {found}')
-    model.load_state_dict(state, strict=False)
