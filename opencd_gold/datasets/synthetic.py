@@ -17,8 +17,9 @@ for instance the number of looks changes the speckle and nothing else:
    crop; buildings show a bright line where the wall that faces the sensor
    meets the ground, layover towards the sensor and shadow behind; speckle is
    gamma distributed with unit mean and variance 1 / looks (Goodman,
-   https://doi.org/10.1364/JOSA.66.001145). Smooth bare fields are about as
-   dark as water roughened by wind, which is what makes the guide easier.
+   https://doi.org/10.1364/JOSA.66.001145). Wind roughens water, smooth bare
+   fields are as dark as water, and plants that stand in a flood are as
+   bright as land, which is what makes the guide easier.
 
 One pixel is about one meter; a larger tile shows more ground.
 """
@@ -625,9 +626,9 @@ def _paint_water(rng: np.random.Generator, image: np.ndarray, scene: _Scene,
                  water: np.ndarray, grain: np.ndarray) -> None:
     """Water, deeper and darker away from its bank, in place."""
     old = (water > 0) & ~scene.flooded
-    muddy = rng.uniform(0.3, 1) if scene.flooded.any() else 0.0
+    muddy = rng.uniform(0.2, 0.9) if scene.flooded.any() else 0.0
     clear = np.float32([.17, .29, .33]) + rng.uniform(-0.03, 0.03)
-    flood = np.float32([.47, .42, .33]) + rng.uniform(-0.06, 0.04)
+    flood = np.float32([.43, .42, .36]) + rng.uniform(-0.05, 0.04)
     color = (1 - muddy) * clear + muddy * flood
     inner = cv2.distanceTransform(water, cv2.DIST_L2, 3)
     opaque = np.clip(0.78 + 0.05 * inner, 0, 0.98)
@@ -794,16 +795,19 @@ def _scatter(rng: np.random.Generator, scene: _Scene,
     side = rng.choice([-1.0, 1.0])
     incidence = math.radians(rng.uniform(37, 49))
     toward = np.array([side, 0.0])
-    rough = np.clip(_noise(rng, size, 70, 2) + rng.uniform(-1, 1),
-                    -0.5, 3) * 1.4
+    rough = np.clip(_noise(rng, size, 70, 2) + rng.uniform(-1, 1.5),
+                    -0.5, 3) * 1.7
     moisture = 0.9 * _noise(rng, size, 50, 3)
     n = len(scene.use)
-    crop_shift = rng.normal(0, 1.3, n) - 5.5 * (rng.random(n) < 0.13)
+    crop_shift = (rng.normal(0, 1.5, n)
+                  - rng.uniform(3, 7, n) * (rng.random(n) < 0.15))
+    standing = (rng.random(n) < 0.1)[scene.parcels.index] & scene.flooded
     vehicles = _park_vehicles(rng, scene)
     slope = np.clip(_relief(canopy, toward), -2, 2)
     layers = []
     for band in range(bands):
         decibel = _scatter_ground(scene, band, rough, moisture, crop_shift)
+        decibel[standing] = moisture[standing] - 8 - 9 * band
         _scatter_wood(decibel, scene, slope, side)
         for x, y, radius in scene.trees:
             center = np.array([x, y])
