@@ -8,3 +8,12 @@ _base_ = [
 ]
 optim_wrapper = dict(
     type='Bf16OptimWrapper', clip_grad=dict(max_norm=5.0, norm_type=2))
+# What is validated, saved and published is the moving average of the weights.
+custom_hooks = [
+    dict(
+        type='EMAHook',
+        ema_type='ExponentialMovingAverage',
+        momentum=0.01,
+        update_buffers=True,
+        priority='NORMAL')
+]
