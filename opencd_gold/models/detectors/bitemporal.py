@@ -1,6 +1,6 @@
 """Detector of change between two dates."""
 from contextlib import nullcontext
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 import torch
 from mmengine.config import ConfigDict
@@ -37,6 +37,9 @@ class BitemporalDetector(EncoderDecoder):
         neck_to (dict, optional): After ``backbone_to``. Default: None.
         interaction (dict, optional): Takes and returns both dates' maps.
             Default: None.
+        batch_dates (bool): Run images that share an encoder as one batch;
+            otherwise each by its own call, for comparison. Batch norm in
+            training then sees each date alone. Default: True.
         channels_last (bool): Keep images and weights in the channels-last
             memory format, which convolutions on CPUs and on GPUs with tensor
             cores prefer. Default: False.
@@ -65,6 +68,7 @@ class BitemporalDetector(EncoderDecoder):
                  neck: Optional[dict] = None,
                  neck_to: Optional[dict] = None,
                  interaction: Optional[dict] = None,
+                 batch_dates: bool = True,
                  channels_last: bool = False,
                  compile_cfg: Optional[dict] = None,
                  train_cfg: Optional[dict] = None,
@@ -92,6 +96,7 @@ class BitemporalDetector(EncoderDecoder):
                 "test_cfg.precision must be 'float32' or 'bfloat16', got "
                 f'{self.test_cfg.precision!r}')
         self.compile_cfg = compile_cfg
+        self.batch_dates = batch_dates
         self.channels_last = channels_last
         if channels_last:
             self.to(memory_format=torch.channels_last)
@@ -145,7 +150,23 @@ class BitemporalDetector(EncoderDecoder):
         if self.backbone_to is not None:
             return (tuple(self.backbone(img_from)),
                     tuple(self.backbone_to(img_to)))
-        return encode_together(self.backbone, (img_from, img_to))
+        return self.encode_shared((img_from, img_to))
+
+    def encode_shared(self, images: Sequence[Tensor]) -> Tuple[Pyramid, ...]:
+        """Stages of several images that share ``backbone``.
+
+        Args:
+            images (Sequence[Tensor]): ``(N, C, H, W)`` each.
+
+        Returns:
+            tuple: For each image, its tuple of ``(N, C_i, h_i, w_i)``, finest
+            first.
+        """
+        if not self.batch_dates:
+            return tuple(tuple(self.backbone(image)) for image in images)
+        stages = self.backbone(torch.cat(tuple(images)))
+        parts = [stage.chunk(len(images)) for stage in stages]
+        return tuple(zip(*parts))
 
     def fuse_pair(self, pyramid_from: Pyramid, pyramid_to: Pyramid) -> tuple:
         """Pyramids to what the head compares, before the interaction."""
@@ -219,21 +240,6 @@ class BitemporalDetector(EncoderDecoder):
 def _build(cfg):
     """A module of ``cfg``; None stays None, a module stays itself."""
     return MODELS.build(cfg) if isinstance(cfg, dict) else cfg
-
-
-def encode_together(backbone, images) -> Tuple[Pyramid, ...]:
-    """Encode several images with one encoder as one batch.
-
-    Args:
-        backbone (nn.Module): Returns a sequence of stages.
-        images (Sequence[Tensor]): ``(N, C, H, W)`` each.
-
-    Returns:
-        tuple: For each image, its tuple of stages.
-    """
-    stages = backbone(torch.cat(tuple(images)))
-    parts = [stage.chunk(len(images)) for stage in stages]
-    return tuple(zip(*parts))
 
 
 def full_precision(like: Tensor):

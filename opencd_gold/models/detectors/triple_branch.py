@@ -19,8 +19,7 @@ from opencd_gold.models.decode_heads import stack_labels
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
-from .bitemporal import (BitemporalDetector, _build, encode_together,
-                         full_precision)
+from .bitemporal import BitemporalDetector, _build, full_precision
 
 
 @MODELS.register_module()
@@ -180,8 +179,8 @@ class TripleBranchDetector(BitemporalDetector):
                 f'{inputs.shape[1]} channels, expected {sum(self.channels)} '
                 f'of channels={self.channels}. Set data_prefix.'
                 'img_path_guide in the data set')
-        pyramid_from, pyramid_guide = encode_together(
-            self.backbone, (images.img_from, images.img_guide))
+        pyramid_from, pyramid_guide = self.encode_shared(
+            (images.img_from, images.img_guide))
         pyramid_to = tuple(self.backbone_to(images.img_to))
         feat_from, feat_to = self.fuse_pair(pyramid_from, pyramid_to)
         feat_guide = (
