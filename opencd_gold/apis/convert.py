@@ -108,11 +108,12 @@ RULES = {
         dead=(r'(student|teacher)_discriminator\.', )),
     'gold-two-branch':
     KeyRules(
-        renames=(*_GOLD_ENCODERS,
-                 (r'student_discriminator\.fc1\.', 'decode_head.mix.layers.0.'),
-                 (r'student_discriminator\.pe_conv\.',
-                  'decode_head.mix.layers.1.'),
-                 (r'student_discriminator\.fc2\.', 'decode_head.mix.layers.4.'),
-                 (r'conv_seg\.', 'decode_head.conv_seg.')),
+        renames=(
+            *_GOLD_ENCODERS,
+            (r'student_discriminator\.fc1\.', 'decode_head.mix.layers.0.'),
+            (r'student_discriminator\.pe_conv\.',
+             'decode_head.mix.layers.1.'),
+            (r'student_discriminator\.fc2\.', 'decode_head.mix.layers.4.'),
+            (r'conv_seg\.', 'decode_head.conv_seg.')),
         dead=(r'atten\.', )),
 }

@@ -75,7 +75,7 @@ class ChangeDataPreProcessor(BaseDataPreprocessor):
         self.test_cfg = test_cfg
 
     def _per_band(self, name: str, values: PerImage) -> Tensor:
-        """One number a band of the concatenation, ``(sum(channels), 1, 1)``."""
+        """One number a band, ``(sum(channels), 1, 1)``."""
         if len(values) != len(self.channels):
             raise ValueError(
                 f'ChangeDataPreProcessor: {name} has {len(values)} entries, '

@@ -10,19 +10,29 @@ from mmengine.config import Config
 
 from opencd_gold.apis import init_model
 from opencd_gold.apis.convert import RULES
-from opencd_gold.evaluation.change_metric import (change_scores,
-                                                  confusion_matrix)
-from opencd_gold.models.losses import (AttentionTransferLoss,
-                                       ChangeCrossEntropyLoss, ChangeDiceLoss,
-                                       FeatureDistillLoss, FixedWeighting,
-                                       LogitDistillLoss, PyramidAlignLoss,
-                                       PyramidAttentionLoss,
-                                       PyramidFeatureLoss,
-                                       RegionAwareDistillLoss,
-                                       UncertaintyWeighting)
-from opencd_gold.models.losses.maps import (channel_attention, difference_map,
-                                            feature_distance,
-                                            spatial_attention)
+from opencd_gold.evaluation.change_metric import (
+    change_scores,
+    confusion_matrix,
+)
+from opencd_gold.models.losses import (
+    AttentionTransferLoss,
+    ChangeCrossEntropyLoss,
+    ChangeDiceLoss,
+    FeatureDistillLoss,
+    FixedWeighting,
+    LogitDistillLoss,
+    PyramidAlignLoss,
+    PyramidAttentionLoss,
+    PyramidFeatureLoss,
+    RegionAwareDistillLoss,
+    UncertaintyWeighting,
+)
+from opencd_gold.models.losses.maps import (
+    channel_attention,
+    difference_map,
+    feature_distance,
+    spatial_attention,
+)
 from opencd_gold.models.necks import ChannelInteraction
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs

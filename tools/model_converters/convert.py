@@ -33,7 +33,7 @@ def main():
     args.dst.parent.mkdir(parents=True, exist_ok=True)
     torch.save(dict(state_dict=state, meta=dict(system=args.system)), args.dst)
     logger.info(f'{args.dst}: {len(state)} tensors')
-    logger.info(f'left out, never used by the authors\' network: {len(dead)} '
+    logger.info(f"left out, never used by the authors' network: {len(dead)} "
                 f'tensors {dead}')
 
 

@@ -42,10 +42,11 @@ class ChangeHead(BaseDecodeHead):
             where ``out_channels`` is 1.
         dropout_ratio (float): Channel dropout before the last convolution.
             Default: 0.1.
-        loss_decode (dict | list[dict]): Supervision. Default: cross entropy.
+        loss_decode (dict | list[dict]): Supervision. Default: None,
+            :class:`~opencd_gold.models.ChangeCrossEntropyLoss`.
         align_corners (bool): Of the resize of the logits. Default: False.
-        norm_cfg (dict): Default: ``dict(type='BN')``.
-        act_cfg (dict): Default: ``dict(type='ReLU')``.
+        norm_cfg (dict, optional): Default: None, batch normalisation.
+        act_cfg (dict, optional): Default: None, ReLU.
         ignore_index (int): Default: 255.
         init_cfg (dict, optional): Default: None, PyTorch's initialisation.
     """
@@ -57,10 +58,10 @@ class ChangeHead(BaseDecodeHead):
                  out_channels: int = None,
                  threshold: float = None,
                  dropout_ratio: float = 0.1,
-                 loss_decode=dict(type='ChangeCrossEntropyLoss'),
+                 loss_decode=None,
                  align_corners: bool = False,
-                 norm_cfg: dict = dict(type='BN'),
-                 act_cfg: dict = dict(type='ReLU'),
+                 norm_cfg: dict = None,
+                 act_cfg: dict = None,
                  ignore_index: int = 255,
                  init_cfg=None):
         out_channels = out_channels or num_classes
@@ -75,10 +76,11 @@ class ChangeHead(BaseDecodeHead):
             dropout_ratio=dropout_ratio,
             loss_decode=[],
             align_corners=align_corners,
-            norm_cfg=norm_cfg,
-            act_cfg=act_cfg,
+            norm_cfg=norm_cfg or dict(type='BN'),
+            act_cfg=act_cfg or dict(type='ReLU'),
             ignore_index=ignore_index,
             init_cfg=init_cfg)
+        loss_decode = loss_decode or dict(type='ChangeCrossEntropyLoss')
         if isinstance(loss_decode, dict):
             loss_decode = [loss_decode]
         self.loss_decode = nn.ModuleList(map(MODELS.build, loss_decode))

@@ -28,9 +28,9 @@ class MultiScaleFusion(BaseModule):
         in_channels (Sequence[int]): Channels of the stages, finest first.
         channels (int): Channels of each stage inside and of the result.
             Default: 128.
-        norm_cfg (dict): Normalisation. Default: ``dict(type='BN')``.
-        act_cfg (dict): Activation of the lateral convolutions. Default:
-            ``dict(type='ReLU')``.
+        norm_cfg (dict, optional): Default: None, batch normalisation.
+        act_cfg (dict, optional): Of the lateral convolutions. Default:
+            None, ReLU.
         align_corners (bool): Of the bilinear resize. Default: False.
         plain (bool): Compute in the order of the description above instead
             (resize, concatenate, convolve); for comparison. Default: False.
@@ -40,12 +40,14 @@ class MultiScaleFusion(BaseModule):
     def __init__(self,
                  in_channels: Sequence[int],
                  channels: int = 128,
-                 norm_cfg: dict = dict(type='BN'),
-                 act_cfg: dict = dict(type='ReLU'),
+                 norm_cfg: dict = None,
+                 act_cfg: dict = None,
                  align_corners: bool = False,
                  plain: bool = False,
                  init_cfg=None):
         super().__init__(init_cfg)
+        norm_cfg = norm_cfg or dict(type='BN')
+        act_cfg = act_cfg or dict(type='ReLU')
         self.in_channels = tuple(in_channels)
         self.channels = channels
         self.align_corners = align_corners
