@@ -8,7 +8,6 @@ and 2 likewise), so a pretrained encoder needs no model hub.
 import importlib
 from typing import Sequence
 
-import torch
 from mmengine.logging import print_log
 from mmengine.model import BaseModule
 from torch import Tensor, nn

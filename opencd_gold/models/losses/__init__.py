@@ -1,10 +1,18 @@
 """Supervision, distillation, and how their terms are weighed."""
 from .cross_entropy import ChangeCrossEntropyLoss
 from .dice import ChangeDiceLoss
-from .distill import (AttentionTransferLoss, DistillLoss, FeatureDistillLoss,
-                      LogitDistillLoss, RegionAwareDistillLoss)
-from .pyramid_distill import (PyramidAlignLoss, PyramidAttentionLoss,
-                              PyramidFeatureLoss)
+from .distill import (
+    AttentionTransferLoss,
+    DistillLoss,
+    FeatureDistillLoss,
+    LogitDistillLoss,
+    RegionAwareDistillLoss,
+)
+from .pyramid_distill import (
+    PyramidAlignLoss,
+    PyramidAttentionLoss,
+    PyramidFeatureLoss,
+)
 from .weighting import FixedWeighting, LossWeighting, UncertaintyWeighting
 
 __all__ = [

@@ -17,8 +17,15 @@ from torch import Tensor, nn
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
-from .maps import (channel_attention, difference_map, feature_distance,
-                   masked_mean, resize_target, spatial_attention, valid_mask)
+from .maps import (
+    channel_attention,
+    difference_map,
+    feature_distance,
+    masked_mean,
+    resize_target,
+    spatial_attention,
+    valid_mask,
+)
 
 
 class DistillLoss(nn.Module, metaclass=ABCMeta):

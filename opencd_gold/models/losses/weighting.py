@@ -42,7 +42,7 @@ def schedule_value(schedule: dict, epoch: float) -> float:
     if set(schedule) != {'kind', 'epochs'} or schedule[
             'kind'] not in SCHEDULES:
         raise ValueError(
-            "a schedule is dict(kind=..., epochs=...) with kind one of "
+            'a schedule is dict(kind=..., epochs=...) with kind one of '
             f'{tuple(SCHEDULES)}, got {schedule}')
     return SCHEDULES[schedule['kind']](epoch, schedule['epochs'])
 
