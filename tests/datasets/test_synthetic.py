@@ -80,12 +80,17 @@ def test_no_change_has_an_empty_label():
         assert not make_triplet(seed, size=64, change='none').label.any()
 
 
-def test_label_is_where_the_cover_differs():
-    for change in ('built', 'flood', 'both'):
-        before, after = scenes(5, 96, change)
-        label = make_triplet(5, size=96, change=change).label
+@pytest.mark.parametrize('change', ['built', 'flood', 'both'])
+def test_label_is_where_the_cover_differs(change):
+    demolished = 0
+    for seed in range(6):
+        before, after = scenes(seed, 128, change)
+        label = make_triplet(seed, size=128, change=change).label
         assert np.array_equal(label == 255, before.cover != after.cover)
         assert set(np.unique(label)) == {0, 255}
+        demolished += np.sum((before.cover == synthetic.BUILDING)
+                             & (after.cover == synthetic.GROUND))
+    assert (demolished > 0) == (change != 'flood')
 
 
 def test_kinds_of_change():
