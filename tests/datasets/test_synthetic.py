@@ -83,9 +83,9 @@ def test_no_change_has_an_empty_label():
 @pytest.mark.parametrize('change', ['built', 'flood', 'both'])
 def test_label_is_where_the_cover_differs(change):
     demolished = 0
-    for seed in range(6):
-        before, after = scenes(seed, 128, change)
-        label = make_triplet(seed, size=128, change=change).label
+    for seed in range(8):
+        before, after = scenes(seed, 160, change)
+        label = make_triplet(seed, size=160, change=change).label
         assert np.array_equal(label == 255, before.cover != after.cover)
         assert set(np.unique(label)) == {0, 255}
         demolished += np.sum((before.cover == synthetic.BUILDING)
