@@ -53,7 +53,10 @@ def ops_are_compiled() -> bool:
     ext = sys.modules.get(_EXT)
     if ext is not None:
         return not isinstance(ext, _MissingOps)
-    return importlib.util.find_spec(_EXT) is not None
+    try:
+        return importlib.util.find_spec(_EXT) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def install_ops_stand_in() -> None:
@@ -75,8 +78,15 @@ def import_mmseg() -> None:
     mmseg 1.2.2 asserts ``mmcv < 2.2.0``. The names that it uses are the same
     in later releases, so the assertion sees the last version it admits, and
     a warning says so.
+
+    Raises:
+        ImportError: If there is no mmcv of either kind.
     """
-    import mmcv
+    try:
+        import mmcv
+    except ImportError:
+        raise ImportError('opencd_gold needs mmcv: pip install mmcv-lite, '
+                          'or full mmcv') from None
     from mmengine.utils import digit_version
     real = mmcv.__version__
     if digit_version(real) >= digit_version('2.2.0'):

@@ -1,6 +1,7 @@
 """How tests start tools and processes."""
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,18 +20,30 @@ def run_tool(monkeypatch, tool, *arguments):
 
 
 def run_python(*arguments, **environment):
-    """Run a fresh interpreter, on one thread, with tests/ on its path."""
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        env={
-            **os.environ, 'OMP_NUM_THREADS': '1',
-            'PYTHONPATH': str(ROOT / 'tests'),
-            **environment
-        },
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False)
+    """Run a fresh interpreter, on one thread, with tests/ on its path.
+
+    After two minutes it ends, with whatever it started.
+    """
+    command = [sys.executable, *map(str, arguments)]
+    environment = {
+        **os.environ, 'OMP_NUM_THREADS': '1',
+        'PYTHONPATH': str(ROOT / 'tests'),
+        **environment
+    }
+    with subprocess.Popen(
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True) as process:
+        try:
+            output, errors = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output,
+                                       errors)
 
 
 def run_processes(count, script, *arguments):
