@@ -79,3 +79,28 @@ TASK_UTILS = Registry(
     parent=root.TASK_UTILS,
     scope=_SCOPE,
     locations=['opencd_gold.models'])
+WEIGHT_INITIALIZERS = Registry(
+    'weight initializer',
+    parent=root.WEIGHT_INITIALIZERS,
+    scope=_SCOPE,
+    locations=['opencd_gold.models'])
+VISBACKENDS = Registry(
+    'vis_backend',
+    parent=root.VISBACKENDS,
+    scope=_SCOPE,
+    locations=['opencd_gold.visualization'])
+EVALUATOR = Registry(
+    'evaluator',
+    parent=root.EVALUATOR,
+    scope=_SCOPE,
+    locations=['opencd_gold.evaluation'])
+RUNNERS = Registry(
+    'runner',
+    parent=root.RUNNERS,
+    scope=_SCOPE,
+    locations=['opencd_gold.engine'])
+LOG_PROCESSORS = Registry(
+    'log_processor',
+    parent=root.LOG_PROCESSORS,
+    scope=_SCOPE,
+    locations=['opencd_gold.engine'])

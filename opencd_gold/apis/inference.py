@@ -4,6 +4,7 @@ from typing import Union
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import MMLogger
 from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 
@@ -42,7 +43,12 @@ def init_model(config: Union[str, Path, Config],
     init_default_scope(config.get('default_scope', 'opencd_gold'))
     model = MODELS.build(config.model)
     if checkpoint is None:
+        # mmengine would list every parameter on the screen.
+        logger = MMLogger.get_current_instance()
+        level = logger.level
+        logger.setLevel('WARNING')
         model.init_weights()
+        logger.setLevel(level)
     else:
         loaded = load_checkpoint_file(checkpoint, map_location='cpu')
         load_weights(model, loaded, str(checkpoint), strict)
