@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from opencd_gold.registry import MODELS
 
+from .logits import two_classes
+
 
 @MODELS.register_module()
 class ChangeCrossEntropyLoss(nn.Module):
@@ -47,18 +49,17 @@ class ChangeCrossEntropyLoss(nn.Module):
         Returns:
             Tensor: Scalar.
         """
-        if logits.shape[1] == 1:
-            # log(1 - sigmoid(z)) and log(sigmoid(z)) as two log-softmax rows
-            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
+        logits = two_classes(logits)
         total = F.cross_entropy(
             logits,
             target,
             weight=self.class_weight,
             ignore_index=ignore_index,
             reduction='sum')
-        counted = target[target != ignore_index]
+        counted = target != ignore_index
         if self.class_weight is None:
-            norm = logits.new_tensor(float(counted.numel()))
+            norm = counted.sum()
         else:
-            norm = self.class_weight[counted].sum()
+            weights = self.class_weight[target.where(counted, 0)]
+            norm = (weights * counted).sum()
         return self.loss_weight * total / norm.clamp(min=1e-8)

@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from opencd_gold.models.layers import mean_max
 from opencd_gold.registry import MODELS
 
 from .distill import DistillLoss
+from .logits import two_classes
 from .maps import resize_target
 
 
@@ -45,17 +47,21 @@ class PyramidAlignLoss(PyramidDistillLoss):
     For each stage, with t the first date and s the other one, T = 4:
     ``T^2 KL`` over positions for each channel, divided by C N, plus ``T^2
     KL`` over channels for each position, divided by N h w. Terms
-    ``align_student`` and ``align_teacher``, each summed over the stages.
+    ``align_student`` and ``align_teacher``, each summed over the stages. No
+    term compares student and teacher, so there is nothing to detach, and the
+    label plays no part.
 
     Args:
         temperature (float): Default: 4.
-        kwargs: See :class:`PyramidDistillLoss`.
+        stages (Sequence[int]): See :class:`PyramidDistillLoss`.
     """
 
     terms = ('align_student', 'align_teacher')
 
-    def __init__(self, temperature: float = 4., **kwargs):
-        super().__init__(**kwargs)
+    def __init__(self,
+                 temperature: float = 4.,
+                 stages: Sequence[int] = (-2, -1)):
+        super().__init__(stages)
         self.temperature = temperature
 
     def _divergence(self, target: Tensor, source: Tensor, dim: int) -> Tensor:
@@ -150,7 +156,7 @@ class PyramidAttentionLoss(PyramidDistillLoss):
 
     @staticmethod
     def _confidence(logits: Tensor) -> Tensor:
-        prob = logits.detach().softmax(dim=1)
+        prob = two_classes(logits.detach()).softmax(dim=1)
         entropy = -(prob * (prob + 1e-6).log()).sum(1, keepdim=True)
         return (1 - entropy / math.log(2 + 1e-6)).clamp(0, 1)
 
@@ -158,13 +164,14 @@ class PyramidAttentionLoss(PyramidDistillLoss):
     def _spatial(x: Tensor) -> Tensor:
         pooled = [
             F.avg_pool2d(y, 7, stride=1, padding=3)
-            for y in (x.mean(1, keepdim=True), x.amax(1, keepdim=True))
+            for y in mean_max(x, (1, ))
         ]
         return torch.sigmoid(pooled[0] + pooled[1])
 
     @staticmethod
     def _channel(x: Tensor) -> Tensor:
-        return torch.sigmoid(x.mean((2, 3)) + x.amax((2, 3)))
+        mean, top = mean_max(x, (2, 3))
+        return torch.sigmoid(mean + top)
 
     def forward(self, student, teacher, target):
         """See :class:`DistillLoss`."""

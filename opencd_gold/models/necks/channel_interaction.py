@@ -5,6 +5,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from opencd_gold.models.layers import mean_max
 from opencd_gold.registry import MODELS
 
 
@@ -65,8 +66,7 @@ class ChannelInteraction(BaseModule):
         Returns:
             tuple[Tensor, Tensor]: Both dates, weighted, same shapes.
         """
-        pooled = [(x.mean((2, 3), keepdim=True), x.amax((2, 3), keepdim=True))
-                  for x in (x1, x2)]
+        pooled = [mean_max(x, (2, 3)) for x in (x1, x2)]
         own = [
             torch.sigmoid(self.modality_mlp(avg) + self.modality_mlp(top))
             for avg, top in pooled
