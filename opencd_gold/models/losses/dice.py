@@ -4,6 +4,8 @@ from torch import Tensor, nn
 
 from opencd_gold.registry import MODELS
 
+from .logits import two_classes
+
 
 @MODELS.register_module()
 class ChangeDiceLoss(nn.Module):
@@ -59,11 +61,7 @@ class ChangeDiceLoss(nn.Module):
         Returns:
             Tensor: Scalar.
         """
-        if logits.shape[1] == 1:
-            change = logits.sigmoid()
-            prob = torch.cat([1 - change, change], dim=1)
-        else:
-            prob = logits.softmax(dim=1)
+        prob = two_classes(logits).softmax(dim=1)
         valid = (target != ignore_index).unsqueeze(1)
         prob = prob * valid
         classes = torch.arange(prob.shape[1], device=target.device)

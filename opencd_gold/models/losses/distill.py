@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
+from .logits import two_classes
 from .maps import (
     channel_attention,
     difference_map,
@@ -159,9 +160,7 @@ class LogitDistillLoss(DistillLoss):
         self.max_value = max_value
 
     def _log_prob(self, logits: Tensor) -> Tensor:
-        if logits.shape[1] == 1:
-            logits = torch.cat([torch.zeros_like(logits), logits], dim=1)
-        return F.log_softmax(logits / self.temperature, dim=1)
+        return F.log_softmax(two_classes(logits) / self.temperature, dim=1)
 
     def forward(self, student, teacher, target):
         """See :class:`DistillLoss`."""
