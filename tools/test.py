@@ -96,8 +96,8 @@ def main():
         checkpoint = load_checkpoint_file(args.checkpoint)
         runner = cli.build_runner(cfg)
         load_weights(cli.bare_model(runner), checkpoint, args.checkpoint)
-        runner.test_loop  # noqa: B018
-    runner.test()
+    with cli.clear_errors_until_start(runner):
+        runner.test()
 
 
 if __name__ == '__main__':

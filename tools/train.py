@@ -77,12 +77,10 @@ def main():
     with cli.clear_errors():
         cfg = prepare(args)
         runner = cli.build_runner(cfg)
+        cli.check_optimizer(cfg)
         check_weights(runner, cfg)
-        # Both read and check their data sets.
-        runner.train_loop  # noqa: B018
-        if cfg.get('val_cfg'):
-            runner.val_loop  # noqa: B018
-    runner.train()
+    with cli.clear_errors_until_start(runner):
+        runner.train()
 
 
 if __name__ == '__main__':

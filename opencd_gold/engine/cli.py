@@ -7,12 +7,14 @@ import os
 import os.path as osp
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, NoReturn
 
 import torch
 from mmengine.config import Config, DictAction
+from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
+from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from torch import nn
 
@@ -86,9 +88,48 @@ def clear_errors() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if os.environ.get(_TRACEBACK):
+        _stop(error)
+
+
+@contextmanager
+def clear_errors_until_start(runner: Runner) -> Iterator[None]:
+    """Like :func:`clear_errors`, until the first batch is asked for.
+
+    A runner builds data sets, optimizer and schedules, and loads its
+    checkpoint, when it is told to run; until then errors are the config's.
+
+    Args:
+        runner (Runner): That the block lets run.
+    """
+    start = _StartHook()
+    runner.register_hook(start)
+    try:
+        yield
+    except Exception as error:
+        if start.seen:
             raise
-        raise SystemExit(f'error: {_describe(error)}') from None
+        _stop(error)
+
+
+class _StartHook(Hook):
+    """Remembers that training or testing began."""
+
+    seen = False
+
+    def before_train(self, runner) -> None:
+        """Training began."""
+        self.seen = True
+
+    def before_test(self, runner) -> None:
+        """Testing began."""
+        self.seen = True
+
+
+def _stop(error: Exception) -> NoReturn:
+    """End the program with the text of an error."""
+    if os.environ.get(_TRACEBACK):
+        raise error
+    raise SystemExit(f'error: {_describe(error)}') from None
 
 
 def _describe(error: Exception) -> str:
@@ -120,7 +161,11 @@ def load_config(args: argparse.Namespace) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if not osp.isfile(args.config):
         raise UsageError(f'no config file {args.config}')
-    cfg = Config.fromfile(args.config)
+    try:
+        cfg = Config.fromfile(args.config)
+    except Exception as error:
+        raise UsageError(f'{args.config} cannot be read: '
+                         f'{_describe(error)}') from error
     if 'model' not in cfg:
         raise UsageError(f'{args.config} has no model: expected a config to '
                          'train, not a part of one')
@@ -253,6 +298,22 @@ def build_runner(cfg: Config) -> Runner:
         cfg.pop('sync_bn', None)
     init_dist(cfg.launcher)
     return Runner.from_cfg(cfg)
+
+
+def check_optimizer(cfg: Config) -> None:
+    """Refuse an optimizer that mmengine would not find, and not name.
+
+    Args:
+        cfg (Config): Of a runner that is built, so that its scope is set.
+
+    Raises:
+        UsageError: Naming the type.
+    """
+    optimizer = cfg.optim_wrapper.get('optimizer', {})
+    kind = optimizer.get('type') if isinstance(optimizer, dict) else None
+    if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+        raise UsageError(f'optim_wrapper.optimizer.type: {kind} is not in '
+                         'the optimizer registry')
 
 
 def bare_model(runner: Runner) -> nn.Module:
