@@ -77,6 +77,14 @@ class LossWeighting(BaseModule, metaclass=ABCMeta):
         for schedule in self.schedules.values():
             schedule_value(schedule, 0.)
 
+    def _check_groups(self, argument: str, names) -> None:
+        """Refuse names that are not those of groups."""
+        unknown = sorted(set(names) - set(self.groups))
+        if unknown:
+            raise ValueError(
+                f'{type(self).__name__}: {argument} names {unknown}, '
+                f'expected groups, which are {sorted(self.groups)}')
+
     @property
     def terms(self) -> Tuple[str, ...]:
         """Names of all terms that have a weight."""
@@ -149,11 +157,15 @@ class FixedWeighting(LossWeighting):
         groups (dict[str, dict[str, float]]): Weight of each term.
         task (dict[str, float]): Weight of each group. Default: 1 each.
         schedules (dict, optional): See :class:`LossWeighting`.
+
+    Raises:
+        ValueError: If ``task`` names a group that is none.
     """
 
     def __init__(self, groups, task=None, schedules=None):
         super().__init__(groups, schedules)
         task = task or {}
+        self._check_groups('task', task)
         rows = {name: list(terms.values())
                 for name, terms in self.groups.items()}
         rows['task'] = [task.get(name, 1.) for name in self.groups]
@@ -205,7 +217,8 @@ class UncertaintyWeighting(LossWeighting):
         schedules (dict, optional): See :class:`LossWeighting`.
 
     Raises:
-        ValueError: For another form, or a group without a task weight.
+        ValueError: For another form, a group without a task weight, or limits
+            of a group that is none.
     """
 
     eps = 1e-8
@@ -230,6 +243,7 @@ class UncertaintyWeighting(LossWeighting):
         self.warmup_epochs = warmup_epochs
         self.penalty_factor = penalty
         self.task_limits = dict(task_limits or {})
+        self._check_groups('task_limits', self.task_limits)
         rows = {name: list(terms.values())
                 for name, terms in self.groups.items()}
         rows['task'] = [task[name] for name in self.groups]
