@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from opencd_gold.models.layers import mean_max
+from opencd_gold.models.layers import mean, mean_max
 from opencd_gold.models.losses.maps import feature_distance
 
 LAYOUTS = (torch.contiguous_format, torch.channels_last)
@@ -29,6 +29,18 @@ def test_mean_max_is_mean_and_amax(layout, dim):
     torch.testing.assert_close(*grads)
     assert grads[0].stride() == x.stride()
     assert torch.autograd.gradcheck(lambda y: mean_max(y, dim), x)
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+@pytest.mark.parametrize('dim', [(2, 3), (1, )])
+def test_mean(layout, dim):
+    x = maps(layout, 2, 3, 4, 5)
+    expected = x.mean(dim, keepdim=True)
+    torch.testing.assert_close(mean(x, dim), expected, rtol=0, atol=0)
+    grad, = torch.autograd.grad(mean(x, dim).sum(), x)
+    share = 1 / 20 if dim == (2, 3) else 1 / 3
+    torch.testing.assert_close(grad, torch.full_like(x, share))
+    assert grad.stride() == x.stride()
 
 
 def test_equal_largest_values_share_the_gradient():

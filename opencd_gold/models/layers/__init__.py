@@ -1,6 +1,6 @@
 """Small blocks that two or more parts of a model use."""
 from .depthwise import DepthwiseConv2d
-from .reductions import mean_max
+from .reductions import mean, mean_max
 from .split_conv import conv_over_parts
 
-__all__ = ['DepthwiseConv2d', 'conv_over_parts', 'mean_max']
+__all__ = ['DepthwiseConv2d', 'conv_over_parts', 'mean', 'mean_max']

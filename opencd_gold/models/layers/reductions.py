@@ -11,6 +11,22 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 
+class _Mean(torch.autograd.Function):
+    """Mean, whose gradient has the memory format of the map."""
+
+    @staticmethod
+    def forward(ctx, x, dim):
+        ctx.save_for_backward(x)
+        return x.mean(dim, keepdim=True)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad):
+        x, = ctx.saved_tensors
+        count = x.numel() // grad.numel()
+        return torch.empty_like(x).copy_(grad / count), None
+
+
 class _MeanMax(torch.autograd.Function):
     """Mean and maximum with one gradient, in the memory format of the map.
 
@@ -32,6 +48,21 @@ class _MeanMax(torch.autograd.Function):
         grad_top = grad_top / is_top.sum(ctx.dim, keepdim=True)
         count = x.numel() // top.numel()
         return is_top.mul_(grad_top).add_(grad_mean / count), None
+
+
+def mean(x: Tensor, dim: Tuple[int, ...]) -> Tensor:
+    """Mean, once differentiable.
+
+    Args:
+        x (Tensor): Any shape.
+        dim (tuple[int, ...]): Axes, which stay with length 1.
+
+    Returns:
+        Tensor: ``x.mean(dim, keepdim=True)``.
+    """
+    if x.requires_grad and torch.is_grad_enabled():
+        return _Mean.apply(x, dim)
+    return x.mean(dim, keepdim=True)
 
 
 def mean_max(x: Tensor, dim: Tuple[int, ...]) -> Tuple[Tensor, Tensor]:

@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from opencd_gold.models.layers import mean
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
@@ -110,12 +111,12 @@ class FeatureDistillLoss(DistillLoss):
         """See :class:`DistillLoss`."""
         s, t = student.fused, self._of_teacher(teacher.fused)
         cosine = 1 - F.cosine_similarity(
-            s.mean((2, 3)), t.mean((2, 3)), dim=1).mean()
+            mean(s, (2, 3)), mean(t, (2, 3)), dim=1).mean()
         if self.normalize:
             s, t = F.normalize(s, dim=1), F.normalize(t, dim=1)
             per_pixel = (s - t).pow(2).sum(1, keepdim=True)
         else:
-            per_pixel = (s - t).pow(2).mean(1, keepdim=True)
+            per_pixel = mean((s - t).pow(2), (1, ))
         weights = self.pixel_weights(target, s.shape[-2:])
         mse = (per_pixel * weights.pow(2)).mean()
         return dict(
