@@ -6,6 +6,7 @@ guide, and by option sees SAR as well. Both are supervised by the label, and
 named distillation terms pull the student to the teacher. Prediction uses from
 and to alone.
 """
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Dict, List, Sequence, Tuple
 
@@ -92,6 +93,7 @@ class TripleBranchDetector(BitemporalDetector):
         self.detach_to = detach_to
         self.iters_per_epoch = iters_per_epoch
         self.copy_classifier = copy_classifier
+        self._with_teacher = False
         self.teacher_head = _build(teacher_head)
         self.distill_losses = nn.ModuleList(map(_build, distill_losses))
         self.loss_weighting = _build(loss_weighting)
@@ -248,20 +250,42 @@ class TripleBranchDetector(BitemporalDetector):
                 and data_samples is not None):
             return super().predict(inputs, data_samples)
         metas = [sample.metainfo for sample in data_samples]
+        heads = (self.decode_head, self.teacher_head)
+        with self._both_branches():
+            logits = self.inference(inputs, metas)
+        student, teacher = logits.split([h.out_channels for h in heads], 1)
+        for sample in self.postprocess_result(teacher, data_samples):
+            for field in ('seg_logits', 'pred_sem_seg'):
+                sample.set_data({
+                    f'teacher_{field}':
+                    PixelData(data=getattr(sample, field).data)
+                })
+        return self.postprocess_result(student, data_samples)
+
+    @contextmanager
+    def _both_branches(self):
+        """Let inference stack the teacher's logits on the student's."""
+        own = self.out_channels
+        self.out_channels = own + self.teacher_head.out_channels
+        self._with_teacher = True
+        try:
+            yield
+        finally:
+            self.out_channels = own
+            self._with_teacher = False
+
+    def encode_decode(self, inputs: Tensor,
+                      batch_img_metas: List[dict]) -> Tensor:
+        """The student's logits; see :class:`BitemporalDetector`."""
+        if not self._with_teacher:
+            return super().encode_decode(inputs, batch_img_metas)
         with self.precision():
-            student, teacher = self.forward_branches(inputs)
-        for head, outputs, prefix in ((self.teacher_head, teacher, 'teacher_'),
-                                      (self.decode_head, student, '')):
-            logits = head.predict_by_feat(outputs.logits, metas)
-            data_samples = self.postprocess_result(logits, data_samples)
-            if prefix:
-                for sample in data_samples:
-                    for field in ('seg_logits', 'pred_sem_seg'):
-                        sample.set_data({
-                            prefix + field:
-                            PixelData(data=getattr(sample, field).data)
-                        })
-        return data_samples
+            outputs = self.forward_branches(inputs)
+        heads = (self.decode_head, self.teacher_head)
+        return torch.cat([
+            head.predict_by_feat(branch.logits, batch_img_metas)
+            for head, branch in zip(heads, outputs)
+        ], 1)
 
 
 def _in_float(outputs: BranchOutputs) -> BranchOutputs:
