@@ -29,10 +29,12 @@ class OmbriaDataset(ChangeDataset):
 
 @DATASETS.register_module()
 class SyntheticChangeDataset(ChangeDataset):
-    """Triplets that the package makes itself: ``<split>/{A,B,C,label}``."""
+    """Triplets that the package makes itself: ``<split>/{A,B,C,label}``.
 
-    IMG_SUFFIX = '.png'
-    SEG_MAP_SUFFIX = '.png'
+    Any suffix: SAR of two bands or in float32 is written as GeoTIFF. Triplets
+    of one's own in the same folders are read by it as well.
+    """
+
     SENSORS = ('optical', 'sar', 'optical')
 
 
