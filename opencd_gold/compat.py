@@ -299,10 +299,15 @@ def make_loading_safe() -> None:
     """
     import torch
     from mmengine.runner import checkpoint
+
+    # mmengine logs the name, from the eleventh letter on.
+    def load_from_local(filename, map_location=None):
+        return load_checkpoint_file(filename, map_location)
+
     if _torch_takes_safe_globals():
         torch.serialization.add_safe_globals(_safe_globals())
     checkpoint.CheckpointLoader.register_scheme(
-        prefixes='', loader=load_checkpoint_file, force=True)
+        prefixes='', loader=load_from_local, force=True)
     checkpoint.load_url = load_checkpoint_url
 
 
