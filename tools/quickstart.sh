@@ -61,6 +61,10 @@ name=$(basename "$config" .py)
 work_dir=$(absolute "${work_dir:-$root/quickstart_out/$name}")
 cd "$root"
 
+# Threads that wait asleep: on a machine that does other things as well, threads
+# that spin make a training step several times as long.
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-PASSIVE}"
+
 SECONDS=0
 say() {
     printf '\n[%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*"
@@ -81,7 +85,11 @@ fi
 
 # The log is long; all of it is kept in the work directory.
 only() {
-    awk -v wanted="$1" '$0 ~ wanted { sub(/ - mmengine/, ""); print; fflush() }'
+    "$PYTHON" -c 'import re, sys
+for line in sys.stdin:
+    if re.search(sys.argv[1], line):
+        print(line.replace(" - mmengine - INFO - ", "  "), end="", flush=True)
+' "$1"
 }
 
 # first_by getmtime|getsize PATTERN: the newest or the largest file.
