@@ -1,0 +1,238 @@
+"""Every shipped config builds, trains, validates, resumes and tests.
+
+On triplets of 64 pixels that are made here. Encoders are narrowed and start
+from scratch for the runs; the model as it is shipped is built and predicts
+once.
+"""
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from running import ROOT, run_tool
+
+from opencd_gold.compat import load_checkpoint_file
+from opencd_gold.datasets.synthetic import write_triplets
+from opencd_gold.registry import MODELS
+
+CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
+SIZE = 64
+# The set that a model config without data is run on, and its schedule.
+BORROWED = ('datasets/hcd3s_512x512.py', 'schedules/schedule_1500.py')
+ROOTS = dict(
+    HCD3SDataset='hcd3s',
+    OmbriaDataset='triplets',
+    SyntheticChangeDataset='triplets')
+RUNS = itertools.count()
+
+each_config = pytest.mark.parametrize(
+    'path', CONFIGS, ids=[path.stem for path in CONFIGS])
+
+
+@pytest.fixture(scope='session')
+def data(tmp_path_factory):
+    """Folder of ``triplets`` and of ``hcd3s``: three bands, ``Label``."""
+    folder = tmp_path_factory.mktemp('data')
+    write_triplets(
+        folder / 'triplets', dict(train=4, val=2, test=2), size=SIZE, seed=1)
+    shutil.copytree(folder / 'triplets', folder / 'hcd3s')
+    for split in (folder / 'hcd3s').iterdir():
+        (split / 'label').rename(split / 'Label')
+        for path in (split / 'B').iterdir():
+            image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+            cv2.imwrite(str(path), cv2.merge([image] * 3))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """One thread, and no time spent on the layout of stored configs."""
+    monkeypatch.setattr('mmengine.config.config.FormatCode',
+                        lambda text, **_: (text, True))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def without_downloads(node):
+    """The same config with encoders that start from scratch."""
+    if isinstance(node, dict):
+        return {
+            key: False if key == 'pretrained' else without_downloads(value)
+            for key, value in node.items() if key != 'init_cfg'
+        }
+    if isinstance(node, (list, tuple)):
+        return type(node)(map(without_downloads, node))
+    return node
+
+
+def narrow(model):
+    """Give ResNets eight base channels, and necks what then comes."""
+    for suffix in ('', '_to'):
+        backbone = model.get(f'backbone{suffix}')
+        if backbone and 'base_channels' in backbone:
+            factor = backbone['base_channels'] // 8
+            backbone.update(base_channels=8, stem_channels=16)
+            neck = model[f'neck{suffix}']
+            neck['in_channels'] = [
+                width // factor for width in neck['in_channels']
+            ]
+
+
+def smaller(node):
+    """The same pipeline for small tiles."""
+    if isinstance(node, dict):
+        return {
+            key: (SIZE, SIZE) if key in ('crop_size', 'scale') else
+            smaller(value)
+            for key, value in node.items()
+        }
+    if isinstance(node, (list, tuple)):
+        return type(node)(map(smaller, node))
+    return node
+
+
+def tiny(path, data):
+    """A config for a run of two iterations."""
+    cfg = Config.fromfile(path)
+    if 'train_dataloader' not in cfg:
+        for part in BORROWED:
+            base = Config.fromfile(ROOT / 'configs/_base_' / part)
+            cfg.merge_from_dict(base.to_dict())
+    cfg = cfg.to_dict()
+    cfg['model'] = without_downloads(cfg['model'])
+    narrow(cfg['model'])
+    for split in ('train', 'val', 'test'):
+        loader = cfg[f'{split}_dataloader']
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        dataset = loader['dataset']
+        dataset['data_root'] = str(data / ROOTS[dataset['type']])
+        dataset['pipeline'] = smaller(dataset['pipeline'])
+    cfg['train_cfg'].update(max_iters=2, val_interval=2)
+    hooks = cfg['default_hooks']
+    hooks['checkpoint'].update(interval=2)
+    hooks['logger'].update(interval=1)
+    del hooks['curves']
+    return Config(cfg)
+
+
+def start(cfg, path):
+    """Write a config for a new run of this process.
+
+    mmengine keeps logs and visualizers by name, and takes up old ones.
+    """
+    cfg.experiment_name = f'{path.stem}{next(RUNS)}'
+    cfg.visualizer.name = cfg.experiment_name
+    cfg.dump(path)
+
+
+def scalars(work_dir, key):
+    """Logged values of a key by step, over all runs of a folder."""
+    rows = []
+    for file in sorted(work_dir.glob('*/vis_data/scalars.json')):
+        rows += [json.loads(line) for line in file.read_text().splitlines()]
+    return {row['step']: row[key] for row in rows if key in row}
+
+
+def test_configs_are_found():
+    names = {path.stem for path in CONFIGS}
+    assert 'gold_reference' in names
+    assert not any('_base_' in str(path) for path in CONFIGS)
+
+
+def depth(path):
+    bases = Config._get_base_files(str(path))
+    return 1 + max((depth(path.parent / base) for base in bases), default=-1)
+
+
+@each_config
+def test_config_is_of_this_scope_and_not_too_deep(path):
+    assert Config.fromfile(path).default_scope == 'opencd_gold'
+    assert depth(path) <= 3
+
+
+@each_config
+def test_model_builds_and_predicts(path):
+    cfg = Config.fromfile(path)
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(Config(without_downloads(cfg.model.to_dict())))
+    bands = sum(model.data_preprocessor.channels[:2])
+    with torch.no_grad():
+        logits = model.eval()(
+            torch.randn(1, bands, SIZE, SIZE), mode='tensor')
+    assert logits.shape[:2] == (1, 2)
+    assert torch.isfinite(logits).all()
+
+
+@each_config
+def test_config_trains_resumes_and_tests(path, data, tmp_path, monkeypatch):
+    work_dir = tmp_path / 'run'
+    config = tmp_path / path.name
+    cfg = tiny(path, data)
+
+    def run(tool, *arguments):
+        start(cfg, config)
+        code = run_tool(monkeypatch, tool, config, *arguments, '--work-dir',
+                        work_dir)
+        assert code is None
+
+    run('tools/train.py')
+    assert (work_dir / 'iter_2.pth').is_file()
+    cfg.train_cfg.max_iters = 3
+    run('tools/train.py', '--resume')
+    checkpoint = load_checkpoint_file(work_dir / 'iter_3.pth')
+    assert checkpoint['meta']['iter'] == 3
+    steps = [state['step'] for state in
+             checkpoint['optimizer']['state'].values()]
+    assert steps
+    assert set(map(float, steps)) == {3.}
+
+    losses = scalars(work_dir, 'loss')
+    assert list(losses) == [1, 2, 3]
+    assert all(0 < value < float('inf') for value in losses.values())
+    assert set(scalars(work_dir, 'IoU')) == {2, 3}
+    if cfg.model.test_cfg.get('evaluate_teacher'):
+        assert set(scalars(work_dir, 'teacher/IoU')) == {2, 3}
+
+    maps = tmp_path / 'maps'
+    run('tools/test.py', work_dir / 'iter_3.pth', '--out', maps)
+    names = sorted(file.name for file in Path(maps).iterdir())
+    assert names == ['0000.png', '0001.png']
+    result, = work_dir.glob('*/*.json')
+    scores = json.loads(result.read_text())
+    assert 0 <= scores['IoU'] <= 100
+    assert not any(key.startswith('teacher') for key in scores)
+
+
+@pytest.mark.parametrize('base', [
+    path.stem for path in sorted((ROOT / 'configs/_base_/datasets').iterdir())
+    if path.suffix == '.py'
+])
+def test_augmented_testing(base, data, tmp_path, monkeypatch):
+    """Flips of each data config, on the light network."""
+    cfg = Config.fromfile(
+        ROOT / 'configs/gold/gold_r18-light_4xb8-100k_hcd3s-512x512.py')
+    dataset = Config.fromfile(ROOT / f'configs/_base_/datasets/{base}.py')
+    cfg.merge_from_dict(dataset.to_dict())
+    cfg.dump(tmp_path / 'whole.py')
+    cfg = tiny(tmp_path / 'whole.py', data)
+    bands = dataset.load_triplet.channels
+    cfg.model.data_preprocessor = dict(
+        type='ChangeDataPreProcessor', channels=bands)
+    cfg.model.backbone_to.in_channels = bands[1]
+    start(cfg, tmp_path / 'flips.py')
+    init_default_scope('opencd_gold')
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()),
+               tmp_path / 'initial.pth')
+    code = run_tool(monkeypatch, 'tools/test.py', tmp_path / 'flips.py',
+                    tmp_path / 'initial.pth', '--tta', '--work-dir',
+                    tmp_path / 'run')
+    assert code is None
+    result, = (tmp_path / 'run').glob('*/*.json')
+    assert 0 <= json.loads(result.read_text())['IoU'] <= 100
