@@ -31,7 +31,7 @@ find_python() {
 }
 
 requirements_stamp() {
-    cat setup.py pyproject.toml opencd_gold/version.py requirements/*.txt \
+    cat setup.py opencd_gold/version.py requirements/*.txt \
         | "$PYTHON" -c 'import hashlib, sys
 print(sys.version, hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 }

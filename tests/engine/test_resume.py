@@ -110,3 +110,29 @@ def test_resume_of_a_moved_folder(config, tmp_path):
     (tmp_path / 'old').rename(tmp_path / 'new')
     train(config, tmp_path / 'new', '--resume')
     assert (tmp_path / 'new' / 'iter_24.pth').is_file()
+
+
+@pytest.mark.parametrize('options', [
+    ['train_dataloader.sampler.type=InfiniteSampler'],
+    [
+        'train_dataloader.num_workers=1',
+        'train_dataloader.persistent_workers=True'
+    ],
+    ['default_hooks.ema.type=EMAHook', 'default_hooks.ema.momentum=0.1'],
+    ['optim_wrapper.accumulative_counts=2'],
+], ids=['sampler that cannot skip', 'workers', 'averaged weights',
+        'accumulated gradients'])
+def test_resume_with(config, tmp_path, options):
+    train(config, tmp_path / 'whole', options=options)
+    half = tmp_path / 'halves'
+    train(config, half, options=[*options, 'train_cfg.max_iters=12'])
+    train(config, half, '--resume', options=options)
+    found, expected = (
+        load_checkpoint_file(folder / 'iter_24.pth')
+        for folder in (half, tmp_path / 'whole'))
+    for key in expected:
+        if key not in ('meta', 'message_hub'):
+            assert_same(found[key], expected[key], key)
+    info = found['message_hub']['runtime_info']
+    # Ten samples in batches of four.
+    assert info['iters_per_epoch'] == 3
