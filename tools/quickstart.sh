@@ -83,12 +83,13 @@ if [ -z "$data_root" ]; then
     fi
 fi
 
-# The log is long; all of it is kept in the work directory.
+# The log is long and so are its lines; all of it is kept in the work directory.
 only() {
     "$PYTHON" -c 'import re, sys
 for line in sys.stdin:
     if re.search(sys.argv[1], line):
-        print(line.replace(" - mmengine - INFO - ", "  "), end="", flush=True)
+        line = line.replace(" - mmengine - INFO - ", "  ")
+        print(re.sub("(  (loss|mIoU): [^ ]+).*", "\\1", line), end="", flush=True)
 ' "$1"
 }
 
