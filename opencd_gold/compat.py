@@ -5,6 +5,7 @@ of ``torch.distributed`` on a machine without CUDA. ``import opencd_gold``
 calls :func:`apply`; nothing else has to.
 """
 import functools
+import gc
 import importlib.machinery
 import importlib.util
 import os
@@ -360,6 +361,22 @@ def init_dist(launcher: str) -> None:
     os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
     os.environ.setdefault('MASTER_PORT', '29500')
     distributed.init_process_group(backend='gloo')
+
+
+def end_dist() -> None:
+    """Leave the group that :func:`init_dist` started, all processes at once.
+
+    To be called when runner and model are out of scope. A process that
+    exits with gloo's threads running is aborted now and then, and one that
+    leaves the group while it holds a wrapped model may hang.
+    """
+    import torch
+    from torch import distributed
+    if torch.cuda.is_available() or not distributed.is_initialized():
+        return
+    gc.collect()
+    distributed.barrier()
+    distributed.destroy_process_group()
 
 
 def _wrap_cpu_modules() -> None:

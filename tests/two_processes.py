@@ -38,3 +38,4 @@ def main(folder):
 
 if __name__ == '__main__':
     main(sys.argv[1])
+    compat.end_dist()

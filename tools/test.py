@@ -6,7 +6,7 @@
 import argparse
 
 from opencd_gold.apis.inference import load_weights
-from opencd_gold.compat import load_checkpoint_file
+from opencd_gold.compat import end_dist, load_checkpoint_file
 from opencd_gold.engine import cli
 
 
@@ -87,8 +87,8 @@ def augment(cfg):
     cfg.model = dict(cfg.tta_model, module=cfg.model)
 
 
-def main():
-    args = parse_args()
+def run(args):
+    """Do it, and let go of everything."""
     with cli.clear_errors():
         cfg = prepare(args)
         # Read before anything is built, and loaded strictly: mmengine would
@@ -98,6 +98,11 @@ def main():
         load_weights(cli.bare_model(runner), checkpoint, args.checkpoint)
     with cli.clear_errors_until_start(runner):
         runner.test()
+
+
+def main():
+    run(parse_args())
+    end_dist()
 
 
 if __name__ == '__main__':

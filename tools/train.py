@@ -7,7 +7,7 @@
 import argparse
 
 from opencd_gold.apis.inference import load_weights
-from opencd_gold.compat import load_checkpoint_file
+from opencd_gold.compat import end_dist, load_checkpoint_file
 from opencd_gold.engine import cli
 
 
@@ -72,8 +72,8 @@ def check_weights(runner, cfg):
             f'{type(model).__name__} of this config could take over')
 
 
-def main():
-    args = parse_args()
+def run(args):
+    """Do it, and let go of everything."""
     with cli.clear_errors():
         cfg = prepare(args)
         runner = cli.build_runner(cfg)
@@ -81,6 +81,11 @@ def main():
         check_weights(runner, cfg)
     with cli.clear_errors_until_start(runner):
         runner.train()
+
+
+def main():
+    run(parse_args())
+    end_dist()
 
 
 if __name__ == '__main__':
