@@ -11,12 +11,15 @@ from mmengine.registry import init_default_scope
 from opencd_gold.compat import load_checkpoint_file
 from opencd_gold.registry import MODELS
 
+from .fusion import prepare_for_inference
+
 
 def init_model(config: Union[str, Path, Config],
                checkpoint: Union[str, Path, None] = None,
                device: str = 'cpu',
                cfg_options: dict = None,
-               strict: bool = True):
+               strict: bool = True,
+               fuse: bool = False):
     """Build a model and load its weights.
 
     Args:
@@ -26,6 +29,9 @@ def init_model(config: Union[str, Path, Config],
         device (str): Default: ``'cpu'``.
         cfg_options (dict, optional): Overrides of the config. Default: None.
         strict (bool): Refuse a checkpoint whose keys differ. Default: True.
+        fuse (bool): Bring the model into the form that predicts fastest,
+            see :func:`~opencd_gold.apis.prepare_for_inference`. Default:
+            False.
 
     Returns:
         nn.Module: In evaluation mode on ``device``, with ``cfg`` and, where
@@ -57,7 +63,8 @@ def init_model(config: Union[str, Path, Config],
             model.dataset_meta = meta['dataset_meta']
     model = revert_sync_batchnorm(model)
     model.cfg = config
-    return model.to(torch.device(device)).eval()
+    model = model.to(torch.device(device)).eval()
+    return prepare_for_inference(model) if fuse else model
 
 
 def load_weights(model, checkpoint: dict, name: str, strict: bool = True):

@@ -64,6 +64,10 @@ class AttentionTransferHead(ChangeHead):
         if element_dropout and self.dropout is not None:
             self.dropout = nn.Dropout(self.dropout_ratio)
 
+    def switch_to_deploy(self) -> None:
+        """On a CPU, predicting is faster with one wide convolution."""
+        self.plain = True
+
     def forward(self, *feats: Tensor) -> BranchOutputs:
         """Compare dates.
 
@@ -86,7 +90,10 @@ class AttentionTransferHead(ChangeHead):
         concat = torch.cat(feats, dim=1)
         gate = self.gate(concat)
         if self.plain:
-            fused = self.fusion(torch.cat([concat, gate], dim=1))
+            # Strides of one channel say nothing of the memory format; these
+            # let the concatenation stay channels-last.
+            channel = gate.squeeze(1).unsqueeze(-1).permute(0, 3, 1, 2)
+            fused = self.fusion(torch.cat([concat, channel], dim=1))
         else:
             fused = conv_over_parts(self.fusion.conv, (concat, gate))
             fused = self.fusion.activate(self.fusion.norm(fused))

@@ -204,8 +204,9 @@ class BitemporalDetector(EncoderDecoder):
         return self.compare(*self.extract_feat(inputs))
 
     def _forward(self, inputs: Tensor, data_samples=None) -> Tensor:
-        """Logits ``(N, K, h, w)`` at the resolution of the head."""
-        return self.forward_branch(inputs).logits
+        """Logits ``(N, K, h, w)`` at the resolution of the head, float32."""
+        with self.precision():
+            return self.forward_branch(inputs).logits.float()
 
     def precision(self):
         """Context of inference in ``test_cfg.precision``."""
@@ -217,9 +218,8 @@ class BitemporalDetector(EncoderDecoder):
     def encode_decode(self, inputs: Tensor,
                       batch_img_metas: List[dict]) -> Tensor:
         """Logits ``(N, K, H, W)`` at the size of ``inputs``, float32."""
-        with self.precision():
-            logits = self._forward(inputs)
-        return self.decode_head.predict_by_feat(logits, batch_img_metas)
+        return self.decode_head.predict_by_feat(
+            self._forward(inputs), batch_img_metas)
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
         """Losses of a training batch.

@@ -1,6 +1,10 @@
 """Small blocks that two or more parts of a model use."""
+from .conv_relu import ConvReLU2d, ResidualReLU
 from .depthwise import DepthwiseConv2d
 from .reductions import mean, mean_max
 from .split_conv import conv_over_parts
 
-__all__ = ['DepthwiseConv2d', 'conv_over_parts', 'mean', 'mean_max']
+__all__ = [
+    'ConvReLU2d', 'DepthwiseConv2d', 'ResidualReLU', 'conv_over_parts',
+    'mean', 'mean_max'
+]
