@@ -220,9 +220,11 @@ def _half_done():
     info = MessageHub.get_current_instance().runtime_info
     before = dict(info)
     info.update(iter=500, max_iters=1000, iters_per_epoch=5)
-    yield
-    info.clear()
-    info.update(before)
+    try:
+        yield
+    finally:
+        info.clear()
+        info.update(before)
 
 
 def measure(candidates: Sequence[Candidate],

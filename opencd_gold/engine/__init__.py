@@ -1,7 +1,7 @@
 """What runs a training: loops, hooks, optimizer wrapper, progress."""
 from . import hooks  # noqa: F401
 from .loops import ResumableIterTrainLoop
-from .optim import Bf16OptimWrapper
+from .optim import Bf16OptimWrapper, FusedAdamW
 from .progress import (
     Progress,
     current_epoch,
@@ -10,6 +10,6 @@ from .progress import (
 )
 
 __all__ = [
-    'Bf16OptimWrapper', 'Progress', 'ResumableIterTrainLoop', 'current_epoch',
-    'fraction', 'training_progress'
+    'Bf16OptimWrapper', 'FusedAdamW', 'Progress', 'ResumableIterTrainLoop',
+    'current_epoch', 'fraction', 'training_progress'
 ]

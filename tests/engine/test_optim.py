@@ -5,7 +5,7 @@ from mmengine.optim.optimizer.builder import build_optim_wrapper
 from torch import nn
 
 from opencd_gold.engine import Bf16OptimWrapper
-from opencd_gold.registry import OPTIM_WRAPPERS
+from opencd_gold.registry import OPTIM_WRAPPERS, OPTIMIZERS
 
 
 def make(model, **kwargs):
@@ -66,3 +66,51 @@ def test_why_mmengine_has_no_such_wrapper():
         AmpOptimWrapper(
             dtype='bfloat16',
             optimizer=torch.optim.SGD(model.parameters(), lr=0.1))
+
+
+def adamw_steps(kind, **kwargs):
+    torch.manual_seed(0)
+    model = nn.Linear(4, 2)
+    optimizer = OPTIMIZERS.build(
+        dict(type=kind, params=model.parameters(), lr=0.1, weight_decay=0.5,
+             **kwargs))
+    for _ in range(3):
+        optimizer.zero_grad()
+        model(torch.ones(1, 4)).pow(2).sum().backward()
+        optimizer.step()
+    return model, optimizer
+
+
+def test_fused_adamw_is_adamw():
+    plain, _ = adamw_steps('AdamW')
+    fused, optimizer = adamw_steps('FusedAdamW')
+    assert optimizer.param_groups[0]['fused']
+    for ours, theirs in zip(fused.parameters(), plain.parameters()):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_fused_adamw_where_torch_cannot(monkeypatch):
+
+    def refuse(self, params, fused=None, **kwargs):
+        if fused:
+            raise RuntimeError('fused=True needs CUDA')
+        original(self, params, **kwargs)
+
+    original = torch.optim.AdamW.__init__
+    monkeypatch.setattr(torch.optim.AdamW, '__init__', refuse)
+    model, optimizer = adamw_steps('FusedAdamW')
+    assert not optimizer.param_groups[0]['fused']
+    monkeypatch.undo()
+    expected, _ = adamw_steps('AdamW')
+    torch.testing.assert_close(model.weight, expected.weight)
+
+
+@pytest.mark.parametrize('saved, loaded', [('AdamW', 'FusedAdamW'),
+                                           ('FusedAdamW', 'AdamW')])
+def test_checkpoints_of_adamw_and_fused_adamw(saved, loaded):
+    _, before = adamw_steps(saved)
+    model, after = adamw_steps(loaded)
+    after.load_state_dict(before.state_dict())
+    model(torch.ones(1, 4)).sum().backward()
+    after.step()
+    assert after.state[model.weight]['step'] == 4

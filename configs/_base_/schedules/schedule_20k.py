@@ -4,7 +4,7 @@ warmup_iters = 500
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
-        type='AdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.01),
+        type='FusedAdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.01),
     clip_grad=dict(max_norm=0.5, norm_type=2))
 param_scheduler = [
     dict(
