@@ -25,5 +25,5 @@ def conv_over_parts(conv: nn.Conv2d, parts: Sequence[Tensor]) -> Tensor:
         bias = conv.bias if total is None else None
         out = F.conv2d(part, kernel, bias, conv.stride, conv.padding,
                        conv.dilation)
-        total = out if total is None else total + out
+        total = out if total is None else total.add_(out)
     return total
