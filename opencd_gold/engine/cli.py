@@ -14,11 +14,11 @@ from mmengine.config import Config, DictAction
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import BaseTTAModel, is_model_wrapper
-from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from torch import nn
 
 from opencd_gold.compat import init_dist
+from opencd_gold.registry import OPTIMIZERS
 
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 _TRACEBACK = 'OPENCD_GOLD_TRACEBACK'
