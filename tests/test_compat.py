@@ -306,3 +306,43 @@ def test_open_cd_is_only_looked_for(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
     assert compat.opencd_is_installed()
     assert 'opencd' not in sys.modules
+
+
+FAULTS = """
+import os
+import resource
+import sys
+
+import torch
+
+os.environ.pop('THP_MEM_ALLOC_ENABLE', None)
+
+if sys.argv[1] == 'package':
+    import opencd_gold
+else:
+    torch.zeros(1)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+torch.zeros(2**24)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+def test_large_tensors_take_few_page_faults():
+    """64 MiB: 16384 pages of 4 KiB, or 32 of 2 MiB."""
+    setting = Path('/sys/kernel/mm/transparent_hugepage/enabled')
+    mode = setting.read_text() if setting.is_file() else '[never]'
+    with_package, without = (
+        int(run_python('-c', FAULTS, who).stdout)
+        for who in ('package', 'torch'))
+    assert with_package <= without
+    if '[madvise]' in mode:
+        assert with_package < 2000 < 10000 < without
+
+
+def test_huge_pages_stay_off_where_the_user_says_so(monkeypatch):
+    monkeypatch.setenv('THP_MEM_ALLOC_ENABLE', '0')
+    compat.use_huge_pages()
+    assert os.environ['THP_MEM_ALLOC_ENABLE'] == '0'
+    monkeypatch.delenv('THP_MEM_ALLOC_ENABLE')
+    compat.use_huge_pages()
+    assert os.environ['THP_MEM_ALLOC_ENABLE'] == '1'

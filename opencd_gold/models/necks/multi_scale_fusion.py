@@ -97,7 +97,10 @@ class MultiScaleFusion(BaseModule):
         kernels = conv.weight.split(self.channels, dim=1)
         fused = F.conv2d(laterals[0], kernels[0], conv.bias)
         for x, kernel in zip(laterals[1:], kernels[1:]):
-            fused = fused + self._resize(F.conv2d(x, kernel), size)
+            part = self._resize(F.conv2d(x, kernel), size)
+            # On CPUs bfloat16 sums in place are several times slower.
+            in_place = fused.dtype is torch.float32
+            fused = fused.add_(part) if in_place else fused + part
         if self.fusion_conv.with_norm:
             fused = self.fusion_conv.norm(fused)
         return fused
