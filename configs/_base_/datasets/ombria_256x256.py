@@ -8,8 +8,8 @@ load_triplet = dict(
     type='MultiImgLoadImageFromFile',
     color_order='rgb',
     channels=(3, 1, 3))
-# No distortion of colours: in false-colour bands the hue is the water. It cost
-# 3 points of flood IoU on val (docs/benchmarks.md).
+# No distortion of colours: the bands are false colour, where the hue is what is
+# measured. One seed on val does not decide it (docs/benchmarks.md).
 train_pipeline = [
     dict(
         type='MultiImgLoadImageFromFile',
