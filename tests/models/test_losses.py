@@ -13,6 +13,7 @@ from opencd_gold.models.losses import (
     ChangeCrossEntropyLoss,
     ChangeDiceLoss,
     FeatureDistillLoss,
+    GuideAlignLoss,
     LogitDistillLoss,
     PyramidAlignLoss,
     PyramidAttentionLoss,
@@ -191,7 +192,9 @@ DISTILLATION = {
     'pyramid align': PyramidAlignLoss(),
     'pyramid feature': PyramidFeatureLoss(),
     'pyramid attention': PyramidAttentionLoss(),
+    'guide': GuideAlignLoss(channels=3),
 }
+NEEDED = {GuideAlignLoss: dict(channels=3)}
 
 
 @pytest.mark.parametrize('name', DISTILLATION)
@@ -210,7 +213,8 @@ def test_terms_are_those_announced(name):
 @pytest.mark.parametrize('detach', [True, False])
 def test_detach_teacher(name, detach):
     """On demand the gradient reaches the student alone."""
-    loss = type(DISTILLATION[name])(detach_teacher=detach)
+    kind = type(DISTILLATION[name])
+    loss = kind(detach_teacher=detach, **NEEDED.get(kind, {}))
     student, teacher = branch(1), branch(2)
     sum(loss(student, teacher, labels()).values()).backward()
     assert any(leaf.grad is not None for leaf in leaves(student))
@@ -406,6 +410,20 @@ def test_pyramid_feature_is_a_weighted_mean():
     torch.testing.assert_close(value, sum(expected) / 2)
 
 
+def test_guide_alignment_is_the_mean_angle_of_positions_that_count():
+    student, teacher, target = branch(1), branch(2), labels(size=16)
+    loss = GuideAlignLoss(channels=3)
+    weight, bias = loss.projection.weight[:, :, 0, 0], loss.projection.bias
+    distances = []
+    for n, row, column in (target[:, ::2, ::2] != 255).nonzero().tolist():
+        predicted = weight @ student.feat_to[n, :, row, column] + bias
+        guide = teacher.feat_to[n, :, row, column]
+        distances.append(
+            1 - predicted @ guide / predicted.norm() / guide.norm())
+    value = loss(student, teacher, target)['guide']
+    torch.testing.assert_close(value, sum(distances) / len(distances))
+
+
 @pytest.mark.parametrize('name', DISTILLATION)
 def test_distillation_of_an_ignored_batch_is_finite(name):
     target = torch.full((2, 8, 8), 255)
@@ -439,4 +457,4 @@ def test_wrong_word(loss, key, allowed):
 @pytest.mark.parametrize('loss', [type(x) for x in DISTILLATION.values()])
 def test_mistyped_argument(loss):
     with pytest.raises(TypeError, match='detach_techer'):
-        loss(detach_techer=True)
+        loss(detach_techer=True, **NEEDED.get(loss, {}))

@@ -8,6 +8,7 @@ from .distill import (
     LogitDistillLoss,
     RegionAwareDistillLoss,
 )
+from .guide_align import GuideAlignLoss
 from .pyramid_distill import (
     PyramidAlignLoss,
     PyramidAttentionLoss,
@@ -17,7 +18,8 @@ from .weighting import FixedWeighting, LossWeighting, UncertaintyWeighting
 
 __all__ = [
     'AttentionTransferLoss', 'ChangeCrossEntropyLoss', 'ChangeDiceLoss',
-    'DistillLoss', 'FeatureDistillLoss', 'FixedWeighting', 'LogitDistillLoss',
-    'LossWeighting', 'PyramidAlignLoss', 'PyramidAttentionLoss',
-    'PyramidFeatureLoss', 'RegionAwareDistillLoss', 'UncertaintyWeighting'
+    'DistillLoss', 'FeatureDistillLoss', 'FixedWeighting', 'GuideAlignLoss',
+    'LogitDistillLoss', 'LossWeighting', 'PyramidAlignLoss',
+    'PyramidAttentionLoss', 'PyramidFeatureLoss', 'RegionAwareDistillLoss',
+    'UncertaintyWeighting'
 ]
