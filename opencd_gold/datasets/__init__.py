@@ -1,9 +1,11 @@
 """Data sets, samplers and transforms of change detection."""
 from .benchmarks import (
                          HCD3SDataset,
+                         JL1CDDataset,
                          OmbriaDataset,
                          OpticalPairDataset,
                          SyntheticChangeDataset,
+                         SYSUCDDataset,
 )
 from .change_dataset import ChangeDataset
 from .reading import DatasetError
@@ -11,7 +13,7 @@ from .samplers import Draw, SeededDefaultSampler, SeededInfiniteSampler
 from .transforms import *  # noqa: F401,F403
 
 __all__ = [
-    'ChangeDataset', 'DatasetError', 'Draw', 'HCD3SDataset', 'OmbriaDataset',
-    'OpticalPairDataset', 'SeededDefaultSampler', 'SeededInfiniteSampler',
-    'SyntheticChangeDataset'
+    'ChangeDataset', 'DatasetError', 'Draw', 'HCD3SDataset', 'JL1CDDataset',
+    'OmbriaDataset', 'OpticalPairDataset', 'SYSUCDDataset',
+    'SeededDefaultSampler', 'SeededInfiniteSampler', 'SyntheticChangeDataset'
 ]

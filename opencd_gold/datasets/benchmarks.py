@@ -48,3 +48,26 @@ class OpticalPairDataset(ChangeDataset):
     Registered under the names that Open-CD gives such sets, so that their
     data configs run here.
     """
+
+
+@DATASETS.register_module(name=['JL1CDDataset', 'JL1_CD_Dataset'])
+class JL1CDDataset(ChangeDataset):
+    """JL1-CD, the set of MTKD: ``{train,test}/{A,B,label}``, 512 x 512, PNG.
+
+    Two dates of Jilin-1, 0.5 to 0.75 m, 4000 and 1000 pairs; labels 0 and
+    255. https://arxiv.org/abs/2502.13407
+    """
+
+    SENSORS = ('optical', 'optical')
+
+
+@DATASETS.register_module(name=['SYSUCDDataset', 'SYSU_CD_Dataset'])
+class SYSUCDDataset(ChangeDataset):
+    """SYSU-CD: ``{train,val,test}/{A,B,label}``, 256 x 256, PNG.
+
+    Aerial images of Hong Kong, 0.5 m, 12000, 4000 and 4000 pairs; labels 0
+    and 255. The release names the folders time1, time2 and label.
+    https://doi.org/10.1109/JSTARS.2021.3085430
+    """
+
+    SENSORS = ('optical', 'optical')

@@ -26,7 +26,9 @@ SIZE = 64
 BORROWED = ('datasets/hcd3s_512x512.py', 'schedules/schedule_1500.py')
 ROOTS = dict(
     HCD3SDataset='hcd3s',
+    JL1CDDataset='pairs',
     OmbriaDataset='triplets',
+    SYSUCDDataset='pairs',
     SyntheticChangeDataset='triplets')
 RUNS = itertools.count()
 
@@ -36,7 +38,10 @@ each_config = pytest.mark.parametrize(
 
 @pytest.fixture(scope='session')
 def data(tmp_path_factory):
-    """Folder of ``triplets`` and of ``hcd3s``: three bands, ``Label``."""
+    """Folder of ``triplets``, ``hcd3s`` (three bands, ``Label``), ``pairs``.
+
+    The pairs are optical, and have lists of each split and its partitions.
+    """
     folder = tmp_path_factory.mktemp('data')
     write_triplets(
         folder / 'triplets', dict(train=4, val=2, test=2), size=SIZE, seed=1)
@@ -46,6 +51,14 @@ def data(tmp_path_factory):
         for path in (split / 'B').iterdir():
             image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             cv2.imwrite(str(path), cv2.merge([image] * 3))
+    shutil.copytree(folder / 'triplets', folder / 'pairs')
+    for split in list((folder / 'pairs').iterdir()):
+        shutil.rmtree(split / 'B')
+        (split / 'C').rename(split / 'B')
+    (folder / 'pairs/lists').mkdir()
+    for split, part in itertools.product(
+            ('train', 'val'), ('', '_s', '_m', '_l')):
+        (folder / f'pairs/lists/{split}{part}.txt').write_text('0000\n0001\n')
     return folder
 
 
@@ -215,14 +228,14 @@ def test_config_trains_resumes_and_tests(path, data, tmp_path, monkeypatch):
     if path.suffix == '.py'
 ])
 def test_augmented_testing(base, data, tmp_path, monkeypatch):
-    """Flips of each data config, on the light network."""
+    """Flips of each data config, on a network of two dates."""
     cfg = Config.fromfile(
-        ROOT / 'configs/gold/gold_r18-light_4xb8-100k_hcd3s-512x512.py')
+        ROOT / 'configs/gold/gold-student_r18_4xb8-100k_hcd3s-512x512.py')
     dataset = Config.fromfile(ROOT / f'configs/_base_/datasets/{base}.py')
     cfg.merge_from_dict(dataset.to_dict())
     cfg.dump(tmp_path / 'whole.py')
     cfg = tiny(tmp_path / 'whole.py', data)
-    bands = dataset.load_triplet.channels
+    bands = dataset.test_pipeline[0].channels
     cfg.model.data_preprocessor = dict(
         type='ChangeDataPreProcessor', channels=bands)
     cfg.model.backbone_to.in_channels = bands[1]
