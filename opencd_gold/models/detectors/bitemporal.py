@@ -27,6 +27,11 @@ class BitemporalDetector(EncoderDecoder):
     Whole and sliding-window inference, padding and post-processing are
     mmseg's. Images after the second date (a guide) are ignored.
 
+    An encoder whose dates meet between its stages has a method
+    ``forward_pair(img_from, img_to, other, batched)``, which takes the place
+    of step 1: ``other`` is ``backbone_to`` (None where weights are shared),
+    ``batched`` is ``batch_dates``, and it returns the stages of both dates.
+
     Args:
         backbone (dict): Encoder of the first date, and of the second where
             ``backbone_to`` is absent.
@@ -40,6 +45,9 @@ class BitemporalDetector(EncoderDecoder):
         batch_dates (bool): Run images that share an encoder as one batch;
             otherwise each by its own call, for comparison. Batch norm in
             training then sees each date alone. Default: True.
+        with_images (bool): The images themselves, ``(N, C, H, W)``, go
+            before the stages of their encoder, for necks and heads that look
+            at them. Default: False.
         channels_last (bool): Keep images and weights in the channels-last
             memory format, which convolutions on CPUs and on GPUs with tensor
             cores prefer. Default: False.
@@ -69,6 +77,7 @@ class BitemporalDetector(EncoderDecoder):
                  neck_to: Optional[dict] = None,
                  interaction: Optional[dict] = None,
                  batch_dates: bool = True,
+                 with_images: bool = False,
                  channels_last: bool = False,
                  compile_cfg: Optional[dict] = None,
                  train_cfg: Optional[dict] = None,
@@ -97,6 +106,7 @@ class BitemporalDetector(EncoderDecoder):
                 f'{self.test_cfg.precision!r}')
         self.compile_cfg = compile_cfg
         self.batch_dates = batch_dates
+        self.with_images = with_images
         self.channels_last = channels_last
         if channels_last:
             self.to(memory_format=torch.channels_last)
@@ -147,10 +157,18 @@ class BitemporalDetector(EncoderDecoder):
         Returns:
             tuple: Two tuples of ``(N, C_i, h_i, w_i)``, finest first.
         """
-        if self.backbone_to is not None:
-            return (tuple(self.backbone(img_from)),
+        if hasattr(self.backbone, 'forward_pair'):
+            pair = self.backbone.forward_pair(img_from, img_to,
+                                              self.backbone_to,
+                                              self.batch_dates)
+        elif self.backbone_to is not None:
+            pair = (tuple(self.backbone(img_from)),
                     tuple(self.backbone_to(img_to)))
-        return self.encode_shared((img_from, img_to))
+        else:
+            pair = self.encode_shared((img_from, img_to))
+        if self.with_images:
+            return (img_from, *pair[0]), (img_to, *pair[1])
+        return pair
 
     def encode_shared(self, images: Sequence[Tensor]) -> Tuple[Pyramid, ...]:
         """Stages of several images that share ``backbone``.
