@@ -7,8 +7,9 @@ from mmengine.config import ConfigDict
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.utils import SampleList
-from torch import Tensor
+from torch import Tensor, nn
 
+from opencd_gold.models.decode_heads import stack_labels
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs, ImageTuple, split_images
 
@@ -42,6 +43,9 @@ class BitemporalDetector(EncoderDecoder):
         neck_to (dict, optional): After ``backbone_to``. Default: None.
         interaction (dict, optional): Takes and returns both dates' maps.
             Default: None.
+        feature_losses (Sequence[dict]): Losses on what the branch computed,
+            beside the supervision of the head: ``forward(outputs, target) ->
+            dict`` of named scalars. Default: none.
         batch_dates (bool): Run images that share an encoder as one batch;
             otherwise each by its own call, for comparison. Batch norm in
             training then sees each date alone. Default: True.
@@ -76,6 +80,7 @@ class BitemporalDetector(EncoderDecoder):
                  neck: Optional[dict] = None,
                  neck_to: Optional[dict] = None,
                  interaction: Optional[dict] = None,
+                 feature_losses: Sequence[dict] = (),
                  batch_dates: bool = True,
                  with_images: bool = False,
                  channels_last: bool = False,
@@ -96,6 +101,7 @@ class BitemporalDetector(EncoderDecoder):
         self.neck_to = _build(neck_to)
         self.interaction = _build(interaction)
         self._init_decode_head(_build(decode_head))
+        self.feature_losses = nn.ModuleList(map(_build, feature_losses))
         self.train_cfg = train_cfg
         self.test_cfg = {'mode': 'whole', **(test_cfg or {})}
         self.test_cfg = ConfigDict(self.test_cfg)
@@ -202,15 +208,17 @@ class BitemporalDetector(EncoderDecoder):
 
     def decide(self, feat_from, feat_to, pyramid_from,
                pyramid_to) -> BranchOutputs:
-        """Interaction and head; the outputs show the features before both."""
+        """Interaction and head; the outputs show the features before both.
+
+        A head without a neck gets whole pyramids and says itself which maps
+        the outputs show.
+        """
         pair = (feat_from, feat_to)
         if self.interaction is not None:
             pair = self.interaction(*pair)
-        outputs = self.decode_head(*pair)
-        outputs.feat_from, outputs.feat_to = feat_from, feat_to
-        outputs.pyramid_from = pyramid_from
-        outputs.pyramid_to = pyramid_to
-        return outputs
+        return show_features(
+            self.decode_head(*pair), feat_from, feat_to, pyramid_from,
+            pyramid_to)
 
     def extract_feat(self, inputs: Tensor) -> Tuple[Pyramid, Pyramid]:
         """Stages of both dates of ``inputs`` (N, C, H, W)."""
@@ -252,12 +260,25 @@ class BitemporalDetector(EncoderDecoder):
         """
         outputs = self.forward_branch(inputs)
         with full_precision(inputs):
-            return self.decode_head.loss_by_outputs(outputs, data_samples)
+            losses = self.decode_head.loss_by_outputs(outputs, data_samples)
+            for loss in self.feature_losses:
+                losses.update(loss(outputs, stack_labels(data_samples)))
+        return losses
 
 
 def _build(cfg):
     """A module of ``cfg``; None stays None, a module stays itself."""
     return MODELS.build(cfg) if isinstance(cfg, dict) else cfg
+
+
+def show_features(outputs: BranchOutputs, feat_from, feat_to,
+                  pyramid_from: Pyramid, pyramid_to: Pyramid) -> BranchOutputs:
+    """Note in ``outputs`` what the head was given; returns them."""
+    if isinstance(feat_from, Tensor):
+        outputs.feat_from, outputs.feat_to = feat_from, feat_to
+    outputs.pyramid_from = pyramid_from
+    outputs.pyramid_to = pyramid_to
+    return outputs
 
 
 def full_precision(like: Tensor):

@@ -20,7 +20,12 @@ from opencd_gold.models.decode_heads import stack_labels
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
-from .bitemporal import BitemporalDetector, _build, full_precision
+from .bitemporal import (
+    BitemporalDetector,
+    _build,
+    full_precision,
+    show_features,
+)
 
 
 @MODELS.register_module()
@@ -54,8 +59,8 @@ class TripleBranchDetector(BitemporalDetector):
 
     Raises:
         ValueError: If the data preprocessor does not know three images, an
-            encoder is missing, ``teacher_inputs`` is another word, or a term
-            of a loss has no weight.
+            encoder is missing, ``teacher_inputs`` is another word, a term of
+            a loss has no weight, or ``feature_losses`` are given.
     """
 
     teacher_views = {
@@ -88,6 +93,9 @@ class TripleBranchDetector(BitemporalDetector):
             raise ValueError(
                 'TripleBranchDetector: teacher_inputs must be one of '
                 f'{tuple(self.teacher_views)}, got {teacher_inputs!r}')
+        if len(self.feature_losses):
+            raise ValueError('TripleBranchDetector: feature_losses are for a '
+                             'branch alone, use distill_losses')
         self.teacher_inputs = teacher_inputs
         self.detach_from = detach_from
         self.detach_to = detach_to
@@ -148,18 +156,16 @@ class TripleBranchDetector(BitemporalDetector):
         Returns:
             BranchOutputs: ``feat_to`` is the guide.
         """
-        first = feat_from.detach() if self.detach_from else feat_from
+        first = detached(feat_from) if self.detach_from else feat_from
         pair = (first, feat_guide)
         if self.interaction is not None:
             pair = self.interaction(*pair)
         views = dict(zip(('from', 'guide'), pair))
-        views['to'] = feat_to.detach() if self.detach_to else feat_to
+        views['to'] = detached(feat_to) if self.detach_to else feat_to
         outputs = self.teacher_head(
             *(views[name] for name in self.teacher_views[self.teacher_inputs]))
-        outputs.feat_from, outputs.feat_to = feat_from, feat_guide
-        outputs.pyramid_from = pyramid_from
-        outputs.pyramid_to = pyramid_guide
-        return outputs
+        return show_features(outputs, feat_from, feat_guide, pyramid_from,
+                             pyramid_guide)
 
     def forward_branches(
             self, inputs: Tensor) -> Tuple[BranchOutputs, BranchOutputs]:
@@ -286,6 +292,13 @@ class TripleBranchDetector(BitemporalDetector):
             head.predict_by_feat(branch.logits, batch_img_metas)
             for head, branch in zip(heads, outputs)
         ], 1)
+
+
+def detached(feat):
+    """A map or a pyramid of maps without gradient."""
+    if isinstance(feat, Tensor):
+        return feat.detach()
+    return tuple(stage.detach() for stage in feat)
 
 
 def _in_float(outputs: BranchOutputs) -> BranchOutputs:
