@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils import checkpoint as activation_checkpoint
 
 from opencd_gold.compat import load_checkpoint_file
-from opencd_gold.models.layers import DepthwiseConv2d
+from opencd_gold.models.layers import DepthwiseConv2d, fit_bands
 from opencd_gold.registry import MODELS
 
 _EXTRA = 'pip install "opencd_gold[pretrained]"'
@@ -197,12 +197,7 @@ def _adapt_stem(conv: nn.Conv2d, in_channels: int, how: str) -> nn.Conv2d:
     Returns:
         nn.Conv2d: The same object.
     """
-    if in_channels == conv.in_channels:
-        return conv
-    weight = conv.weight.data
-    kernel = weight.sum(1, keepdim=True) / in_channels if how == 'sum' else (
-        weight.mean(1, keepdim=True))
     conv.weight = nn.Parameter(
-        kernel.repeat(1, in_channels, 1, 1).contiguous())
+        fit_bands(conv.weight.data, in_channels, how))
     conv.in_channels = in_channels
     return conv

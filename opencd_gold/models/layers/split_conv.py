@@ -1,7 +1,9 @@
 """A convolution over a concatenation, without the concatenation."""
 from typing import Sequence
 
+import torch
 import torch.nn.functional as F
+from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 
@@ -26,4 +28,46 @@ def conv_over_parts(conv: nn.Conv2d, parts: Sequence[Tensor]) -> Tensor:
         out = F.conv2d(part, kernel, bias, conv.stride, conv.padding,
                        conv.dilation)
         total = out if total is None else total.add_(out)
+    return total
+
+
+def resize_map(x: Tensor, size, align_corners: bool = False) -> Tensor:
+    """Resize ``x`` ``(N, C, h, w)`` to ``size``, bilinear, where it differs."""
+    if x.shape[-2:] == tuple(size):
+        return x
+    return resize(
+        x, size=size, mode='bilinear', align_corners=align_corners)
+
+
+def conv_over_scales(conv: nn.Conv2d,
+                     maps: Sequence[Tensor],
+                     size,
+                     align_corners: bool = False) -> Tensor:
+    """Convolve the concatenation of ``maps``, resized to ``size``.
+
+    A 1x1 convolution of the concatenation equals the sum of 1x1 convolutions
+    of its parts, and commutes with the bilinear resize. So the arithmetic is
+    done at each map's own resolution and the wide map is never built; the
+    result is the same up to rounding.
+
+    Args:
+        conv (nn.Conv2d): 1x1, weight ``(C', sum(C_i), 1, 1)``.
+        maps (Sequence[Tensor]): ``(N, C_i, h_i, w_i)`` each.
+        size (tuple[int, int]): Height and width of the result.
+        align_corners (bool): Of the bilinear resize. Default: False.
+
+    Returns:
+        Tensor: ``(N, C', *size)``.
+    """
+    kernels = conv.weight.split([x.shape[1] for x in maps], dim=1)
+    total = None
+    for x, kernel in zip(maps, kernels):
+        bias = conv.bias if total is None else None
+        part = resize_map(F.conv2d(x, kernel, bias), size, align_corners)
+        if total is None:
+            total = part
+        else:
+            # On CPUs bfloat16 sums in place are several times slower.
+            in_place = total.dtype is torch.float32
+            total = total.add_(part) if in_place else total + part
     return total

@@ -2,12 +2,11 @@
 from typing import Sequence
 
 import torch
-import torch.nn.functional as F
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
-from mmseg.models.utils import resize
 from torch import Tensor, nn
 
+from opencd_gold.models.layers import conv_over_scales, resize_map
 from opencd_gold.registry import MODELS
 
 
@@ -19,10 +18,8 @@ class MultiScaleFusion(BaseModule):
     batch normalisation and ReLU, resized to the finest stage, concatenated,
     and through a 1x1 convolution with batch normalisation.
 
-    A 1x1 convolution of the concatenation equals the sum of 1x1 convolutions
-    of its parts, and commutes with the bilinear resize. So the arithmetic is
-    done at each stage's own resolution and the wide map is never built; the
-    result is the same up to rounding.
+    The last convolution is done at each stage's own resolution, see
+    :func:`~opencd_gold.models.layers.conv_over_scales`.
 
     Args:
         in_channels (Sequence[int]): Channels of the stages, finest first.
@@ -64,12 +61,6 @@ class MultiScaleFusion(BaseModule):
             norm_cfg=norm_cfg,
             act_cfg=None)
 
-    def _resize(self, x: Tensor, size) -> Tensor:
-        if x.shape[-2:] == size:
-            return x
-        return resize(
-            x, size=size, mode='bilinear', align_corners=self.align_corners)
-
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Fuse.
 
@@ -91,16 +82,12 @@ class MultiScaleFusion(BaseModule):
         size = inputs[0].shape[-2:]
         laterals = [conv(x) for conv, x in zip(self.lateral_convs, inputs)]
         if self.plain:
-            stacked = [self._resize(x, size) for x in laterals]
+            stacked = [
+                resize_map(x, size, self.align_corners) for x in laterals
+            ]
             return self.fusion_conv(torch.cat(stacked, dim=1))
-        conv = self.fusion_conv.conv
-        kernels = conv.weight.split(self.channels, dim=1)
-        fused = F.conv2d(laterals[0], kernels[0], conv.bias)
-        for x, kernel in zip(laterals[1:], kernels[1:]):
-            part = self._resize(F.conv2d(x, kernel), size)
-            # On CPUs bfloat16 sums in place are several times slower.
-            in_place = fused.dtype is torch.float32
-            fused = fused.add_(part) if in_place else fused + part
+        fused = conv_over_scales(self.fusion_conv.conv, laterals, size,
+                                 self.align_corners)
         if self.fusion_conv.with_norm:
             fused = self.fusion_conv.norm(fused)
         return fused
