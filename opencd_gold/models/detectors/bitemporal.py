@@ -28,11 +28,6 @@ class BitemporalDetector(EncoderDecoder):
     Whole and sliding-window inference, padding and post-processing are
     mmseg's. Images after the second date (a guide) are ignored.
 
-    An encoder whose dates meet between its stages has a method
-    ``forward_pair(img_from, img_to, other, batched)``, which takes the place
-    of step 1: ``other`` is ``backbone_to`` (None where weights are shared),
-    ``batched`` is ``batch_dates``, and it returns the stages of both dates.
-
     Args:
         backbone (dict): Encoder of the first date, and of the second where
             ``backbone_to`` is absent.
@@ -163,18 +158,10 @@ class BitemporalDetector(EncoderDecoder):
         Returns:
             tuple: Two tuples of ``(N, C_i, h_i, w_i)``, finest first.
         """
-        if hasattr(self.backbone, 'forward_pair'):
-            pair = self.backbone.forward_pair(img_from, img_to,
-                                              self.backbone_to,
-                                              self.batch_dates)
-        elif self.backbone_to is not None:
-            pair = (tuple(self.backbone(img_from)),
+        if self.backbone_to is not None:
+            return (tuple(self.backbone(img_from)),
                     tuple(self.backbone_to(img_to)))
-        else:
-            pair = self.encode_shared((img_from, img_to))
-        if self.with_images:
-            return (img_from, *pair[0]), (img_to, *pair[1])
-        return pair
+        return self.encode_shared((img_from, img_to))
 
     def encode_shared(self, images: Sequence[Tensor]) -> Tuple[Pyramid, ...]:
         """Stages of several images that share ``backbone``.
@@ -222,8 +209,12 @@ class BitemporalDetector(EncoderDecoder):
 
     def extract_feat(self, inputs: Tensor) -> Tuple[Pyramid, Pyramid]:
         """Stages of both dates of ``inputs`` (N, C, H, W)."""
-        images = self.split(inputs)
-        return self.encode_pair(images.img_from, images.img_to)
+        pair = self.split(inputs)[:2]
+        pyramids = self.encode_pair(*pair)
+        if self.with_images:
+            pyramids = tuple((image, *pyramid)
+                             for image, pyramid in zip(pair, pyramids))
+        return pyramids
 
     def forward_branch(self, inputs: Tensor) -> BranchOutputs:
         """All that prediction computes for ``inputs`` (N, C, H, W)."""
