@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
+import torch
 from torch import Tensor
 
 
@@ -17,13 +18,18 @@ class KeyRules:
 
     Attributes:
         renames (tuple[tuple[str, str], ...]): Regular expression at the start
-            of a key, and what replaces it; the first that matches wins.
+            of a key, and what replaces it; the first that matches wins. New
+            keys that end in ``[0]``, ``[1]`` and so on are parts of one
+            tensor, concatenated on their first axis.
         dead (tuple[str, ...]): Regular expressions, at the start, of keys
             that the authors' network holds and never uses.
+        as_conv (tuple[str, ...]): Regular expressions, at the start, of new
+            keys whose matrices become kernels of 1x1 convolutions.
     """
 
     renames: Tuple[Tuple[str, str], ...]
     dead: Tuple[str, ...] = ()
+    as_conv: Tuple[str, ...] = ()
 
     def convert(
         self, state: Dict[str, Tensor]
@@ -39,8 +45,8 @@ class KeyRules:
             keys that were left out.
 
         Raises:
-            KeyError: Naming keys that fit no rule, i.e. a checkpoint of
-                another model.
+            KeyError: Naming keys that fit no rule, or tensors of which a part
+                is missing, i.e. a checkpoint of another model.
         """
         converted, dead, unknown = OrderedDict(), [], []
         for key, value in state.items():
@@ -59,7 +65,34 @@ class KeyRules:
             raise KeyError(
                 f'{len(unknown)} of {len(state)} keys fit no rule, first '
                 f'{unknown[:5]}: a checkpoint of another model?')
+        converted = _join_parts(converted)
+        for key, value in converted.items():
+            if value is not None and value.ndim == 2 and any(
+                    re.match(pattern, key) for pattern in self.as_conv):
+                converted[key] = value[..., None, None]
         return converted, dead
+
+
+def _join_parts(state: 'OrderedDict[str, Tensor]'
+                ) -> 'OrderedDict[str, Tensor]':
+    """Concatenate ``key[0]``, ``key[1]`` ... to ``key``."""
+    joined, parts = OrderedDict(), {}
+    for key, value in state.items():
+        found = re.fullmatch(r'(.+)\[(\d)\]', key)
+        if found is None:
+            joined[key] = value
+            continue
+        name, index = found[1], int(found[2])
+        joined[name] = None
+        parts.setdefault(name, {})[index] = value
+    sizes = {len(found) for found in parts.values()}
+    for name, found in parts.items():
+        order = range(max(sizes))
+        if sorted(found) != list(order):
+            raise KeyError(f'{name}: expected {len(order)} parts, found only '
+                           f'{sorted(found)}: a damaged checkpoint?')
+        joined[name] = torch.cat([found[index] for index in order])
+    return joined
 
 
 def _deep_stem(prefix: str, target: str) -> Tuple[Tuple[str, str], ...]:
@@ -93,6 +126,90 @@ _GOLD_ENCODERS = (
     *_deep_stem('encoder_sar', 'backbone_to'), *_fusion('1', 'neck'),
     *_fusion('2', 'neck_to'))
 
+def _mix_transformer(prefix: str,
+                     target: str) -> Tuple[Tuple[str, str], ...]:
+    """SegFormer's own names of a MiT to mmsegmentation's.
+
+    Stages are counted from 1 there and from 0 here; query and key-value
+    matrices become one.
+    """
+    rules = []
+    for stage in range(4):
+        block = rf'{prefix}\.block{stage + 1}\.(\d+)'
+        layer = rf'{target}.layers.{stage}'
+        rules += [
+            (rf'{prefix}\.patch_embed{stage + 1}\.proj\.',
+             f'{layer}.0.projection.'),
+            (rf'{prefix}\.patch_embed{stage + 1}\.norm\.',
+             f'{layer}.0.norm.'),
+            (rf'{block}\.(norm[12])\.', rf'{layer}.1.\1.\2.'),
+            (rf'{block}\.attn\.q\.(\w+)$',
+             rf'{layer}.1.\1.attn.attn.in_proj_\2[0]'),
+            (rf'{block}\.attn\.kv\.(\w+)$',
+             rf'{layer}.1.\1.attn.attn.in_proj_\2[1]'),
+            (rf'{block}\.attn\.proj\.', rf'{layer}.1.\1.attn.attn.out_proj.'),
+            (rf'{block}\.attn\.(sr|norm)\.', rf'{layer}.1.\1.attn.\2.'),
+            (rf'{block}\.mlp\.fc1\.', rf'{layer}.1.\1.ffn.layers.0.'),
+            (rf'{block}\.mlp\.dwconv\.dwconv\.',
+             rf'{layer}.1.\1.ffn.layers.1.'),
+            (rf'{block}\.mlp\.fc2\.', rf'{layer}.1.\1.ffn.layers.4.'),
+            (rf'{prefix}\.norm{stage + 1}\.', f'{layer}.2.'),
+        ]
+    return tuple(rules)
+
+
+def _hetecd_head(prefix: str, target: str) -> Tuple[Tuple[str, str], ...]:
+    """HeteCD's decoder."""
+    rules = []
+    for stage in range(4):
+        block = rf'{prefix}\.cross_fuse_c{stage + 1}'
+        diff = f'{target}.diffs.{stage}'
+        rules += [
+            (rf'{prefix}\.linear_c{stage + 1}\.proj\.',
+             f'{target}.embeds.{stage}.'),
+            *((rf'{block}\.conv3d{size + 1}\.0\.', f'{diff}.conv3d.{size}.')
+              for size in range(3)),
+            (rf'{block}\.temporal_attention\.time_attention\.',
+             f'{diff}.temporal.'),
+            (rf'{block}\.spatial_attention\.spatial_attention\.',
+             f'{diff}.spatial.'),
+            (rf'{block}\.fuse_conv\.0\.', f'{diff}.fuse.conv.'),
+            (rf'{block}\.fuse_conv\.2\.', f'{diff}.fuse.bn.'),
+            (rf'{block}\.fuse_conv1\.0\.', f'{diff}.reduce.conv.'),
+            (rf'{block}\.fuse_conv1\.2\.', f'{diff}.reduce.bn.'),
+        ]
+    return (
+        *rules,
+        (rf'{prefix}\.linear_fuse_bcd\.0\.', f'{target}.fusion.conv.'),
+        (rf'{prefix}\.linear_fuse_bcd\.1\.', f'{target}.fusion.bn.'),
+        (rf'{prefix}\.dense_2x\.0\.(conv[12])\.conv2d\.',
+         rf'{target}.refine.0.\1.'),
+        (rf'{prefix}\.dense_1x\.0\.(conv[12])\.conv2d\.',
+         rf'{target}.refine.1.\1.'),
+        (rf'{prefix}\.make_pred_bcd\.0\.', f'{target}.pred.conv.'),
+        (rf'{prefix}\.make_pred_bcd\.2\.', f'{target}.pred.bn.'),
+        (rf'{prefix}\.make_pred_bcd\.3\.', f'{target}.conv_seg.'))
+
+
+def _changer(target: str = '') -> Tuple[Tuple[str, str], ...]:
+    """Open-CD's Changer; ``target`` goes before every new key."""
+    head = r'decode_head\.'
+    return (
+        (rf'{head}convs\.', f'{target}neck.lateral_convs.'),
+        (rf'{head}fusion_conv\.', f'{target}neck.fusion_conv.'),
+        (rf'{head}neck_layer\.flow_make\.', f'{target}interaction.flow.'),
+        (rf'{head}discriminator\.', f'{target}decode_head.mix.'),
+        (rf'({head}conv_seg\.)', rf'{target}\1'),
+        (r'(backbone\.)', rf'{target}\1'))
+
+
+def _mtkd() -> Tuple[Tuple[str, str], ...]:
+    """A Changer student, its keys without prefix, and its teachers."""
+    teachers = tuple((rf'teacher_{name}\.' + key, new) for name in 'sml'
+                     for key, new in _changer(f'teachers.{name}.'))
+    return teachers + _changer()
+
+
 RULES = {
     'gold':
     KeyRules(
@@ -116,4 +233,19 @@ RULES = {
             (r'student_discriminator\.fc2\.', 'decode_head.mix.layers.4.'),
             (r'conv_seg\.', 'decode_head.conv_seg.')),
         dead=(r'atten\.', )),
+    'hetecd':
+    KeyRules(
+        renames=(
+            *_mix_transformer('backbone1', 'backbone'),
+            *_mix_transformer('backbone2', 'backbone_to'),
+            *_hetecd_head('CD_Decoder', 'decode_head')),
+        dead=(r'vae[12]\.',
+              r'CD_Decoder\.(sce|linear_fuse|convd2x|convd1x)\.',
+              r'CD_Decoder\.(change_probability|dense_[12]x_bcd)\.'),
+        as_conv=(r'backbone(_to)?\.layers\.\d\.1\.\d+\.ffn\.',
+                 r'decode_head\.embeds\.')),
+    'changer':
+    KeyRules(renames=_changer()),
+    'mtkd':
+    KeyRules(renames=_mtkd()),
 }

@@ -9,8 +9,8 @@ import sys
 def main(system):
     module = importlib.import_module(f'parity.test_{system}')
     figures = module.FIG
-    model = module.load(f'{system}_reference.py', system,
-                        figures.info['state'])
+    config = getattr(module, 'REFERENCE', f'{system}_reference.py')
+    model = module.load(config, system, figures.info['state'])
     print('| case | array | largest error | of |')
     print('| --- | --- | --- | --- |')
     for name in sorted(figures.cases):

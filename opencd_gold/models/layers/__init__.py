@@ -1,11 +1,24 @@
 """Small blocks that two or more parts of a model use."""
 from .bands import fit_bands
+from .conv_module import DefaultInitConvModule
 from .conv_relu import ConvReLU2d, ResidualReLU
 from .depthwise import DepthwiseConv2d
+from .exchange import (
+    AggregationDistribution,
+    ChannelExchange,
+    SpatialExchange,
+)
+from .feature_fusion import FeatureFusion
+from .pooled_attention import ConvBlockAttention, DoublePoolingFusion
 from .reductions import mean, mean_max
 from .split_conv import conv_over_parts, conv_over_scales, resize_map
+from .stages import stages_of
+from .upsample_fuse import UpsampleFuse
 
 __all__ = [
-    'ConvReLU2d', 'DepthwiseConv2d', 'ResidualReLU', 'conv_over_parts',
-    'conv_over_scales', 'fit_bands', 'mean', 'mean_max', 'resize_map'
+    'AggregationDistribution', 'ChannelExchange', 'ConvBlockAttention',
+    'ConvReLU2d', 'DefaultInitConvModule', 'DepthwiseConv2d',
+    'DoublePoolingFusion', 'FeatureFusion', 'ResidualReLU', 'SpatialExchange',
+    'UpsampleFuse', 'conv_over_parts', 'conv_over_scales', 'fit_bands', 'mean',
+    'mean_max', 'resize_map', 'stages_of'
 ]

@@ -1,4 +1,9 @@
 """Supervision, distillation, and how their terms are weighed."""
+from .alignment import (
+    FeatureAlignLoss,
+    FeatureConsistencyLoss,
+    FeatureKLLoss,
+)
 from .cross_entropy import ChangeCrossEntropyLoss
 from .dice import ChangeDiceLoss
 from .distill import (
@@ -9,6 +14,7 @@ from .distill import (
     RegionAwareDistillLoss,
 )
 from .guide_align import GuideAlignLoss
+from .hard_pixels import HardPixelCrossEntropyLoss
 from .pyramid_distill import (
     PyramidAlignLoss,
     PyramidAttentionLoss,
@@ -18,8 +24,9 @@ from .weighting import FixedWeighting, LossWeighting, UncertaintyWeighting
 
 __all__ = [
     'AttentionTransferLoss', 'ChangeCrossEntropyLoss', 'ChangeDiceLoss',
-    'DistillLoss', 'FeatureDistillLoss', 'FixedWeighting', 'GuideAlignLoss',
-    'LogitDistillLoss', 'LossWeighting', 'PyramidAlignLoss',
-    'PyramidAttentionLoss', 'PyramidFeatureLoss', 'RegionAwareDistillLoss',
-    'UncertaintyWeighting'
+    'DistillLoss', 'FeatureAlignLoss', 'FeatureConsistencyLoss',
+    'FeatureDistillLoss', 'FeatureKLLoss', 'FixedWeighting', 'GuideAlignLoss',
+    'HardPixelCrossEntropyLoss', 'LogitDistillLoss', 'LossWeighting',
+    'PyramidAlignLoss', 'PyramidAttentionLoss', 'PyramidFeatureLoss',
+    'RegionAwareDistillLoss', 'UncertaintyWeighting'
 ]

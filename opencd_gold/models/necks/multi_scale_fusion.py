@@ -16,18 +16,23 @@ class MultiScaleFusion(BaseModule):
 
     GOLD, section "pyramid fusion": each stage through a 1x1 convolution with
     batch normalisation and ReLU, resized to the finest stage, concatenated,
-    and through a 1x1 convolution with batch normalisation.
+    and through a 1x1 convolution with batch normalisation and, in Changer,
+    ReLU.
 
     The last convolution is done at each stage's own resolution, see
     :func:`~opencd_gold.models.layers.conv_over_scales`.
 
     Args:
         in_channels (Sequence[int]): Channels of the stages, finest first.
-        channels (int): Channels of each stage inside and of the result.
-            Default: 128.
+        channels (int): Channels of each stage inside. Default: 128.
+        out_channels (int, optional): Of the result. Default: None,
+            ``channels``.
         norm_cfg (dict, optional): Default: None, batch normalisation.
         act_cfg (dict, optional): Of the lateral convolutions. Default:
             None, ReLU.
+        out_act_cfg (dict, optional): After the last convolution. Default:
+            None, nothing.
+        bias (bool): Of the convolutions. Default: True.
         align_corners (bool): Of the bilinear resize. Default: False.
         plain (bool): Compute in the order of the description above instead
             (resize, concatenate, convolve); for comparison. Default: False.
@@ -37,8 +42,11 @@ class MultiScaleFusion(BaseModule):
     def __init__(self,
                  in_channels: Sequence[int],
                  channels: int = 128,
+                 out_channels: int = None,
                  norm_cfg: dict = None,
                  act_cfg: dict = None,
+                 out_act_cfg: dict = None,
+                 bias: bool = True,
                  align_corners: bool = False,
                  plain: bool = False,
                  init_cfg=None):
@@ -51,15 +59,15 @@ class MultiScaleFusion(BaseModule):
         self.plain = plain
         self.lateral_convs = nn.ModuleList(
             ConvModule(
-                width, channels, 1, bias=True, norm_cfg=norm_cfg,
+                width, channels, 1, bias=bias, norm_cfg=norm_cfg,
                 act_cfg=act_cfg) for width in self.in_channels)
         self.fusion_conv = ConvModule(
             channels * len(self.in_channels),
-            channels,
+            out_channels or channels,
             1,
-            bias=True,
+            bias=bias,
             norm_cfg=norm_cfg,
-            act_cfg=None)
+            act_cfg=out_act_cfg)
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Fuse.
@@ -69,7 +77,7 @@ class MultiScaleFusion(BaseModule):
                 first.
 
         Returns:
-            Tensor: ``(N, channels, h_0, w_0)``.
+            Tensor: ``(N, out_channels, h_0, w_0)``.
 
         Raises:
             ValueError: If the number of stages is not that of
@@ -90,4 +98,6 @@ class MultiScaleFusion(BaseModule):
                                  self.align_corners)
         if self.fusion_conv.with_norm:
             fused = self.fusion_conv.norm(fused)
+        if self.fusion_conv.with_activation:
+            fused = self.fusion_conv.activate(fused)
         return fused
