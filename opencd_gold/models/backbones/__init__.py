@@ -1,4 +1,5 @@
 """Encoders that mmsegmentation lacks."""
 from .efficientnet_lite import EfficientNetLite
+from .mix_transformer import MixTransformer
 
-__all__ = ['EfficientNetLite']
+__all__ = ['EfficientNetLite', 'MixTransformer']

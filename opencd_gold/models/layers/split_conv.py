@@ -32,7 +32,7 @@ def conv_over_parts(conv: nn.Conv2d, parts: Sequence[Tensor]) -> Tensor:
 
 
 def resize_map(x: Tensor, size, align_corners: bool = False) -> Tensor:
-    """Resize ``x`` ``(N, C, h, w)`` to ``size``, bilinear, where it differs."""
+    """Resize ``x`` (N, C, h, w) to ``size``, bilinear, where it differs."""
     if x.shape[-2:] == tuple(size):
         return x
     return resize(

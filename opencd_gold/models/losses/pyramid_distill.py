@@ -13,6 +13,7 @@ from torch import Tensor
 from opencd_gold.models.layers import mean_max
 from opencd_gold.registry import MODELS
 
+from .alignment import alignment
 from .distill import DistillLoss
 from .logits import two_classes
 from .maps import resize_target
@@ -64,20 +65,10 @@ class PyramidAlignLoss(PyramidDistillLoss):
         super().__init__(stages)
         self.temperature = temperature
 
-    def _divergence(self, target: Tensor, source: Tensor, dim: int) -> Tensor:
-        log_t = F.log_softmax(target / self.temperature, dim=dim)
-        log_s = F.log_softmax(source / self.temperature, dim=dim)
-        total = (log_t.exp() * (log_t - log_s)).sum()
-        rows = target.numel() / target.shape[dim]
-        return total * self.temperature**2 / rows
-
     def _align(self, outputs) -> Tensor:
-        total = 0.
-        for first, other in self._pairs(outputs):
-            first, other = first.flatten(2), other.flatten(2)
-            total = total + self._divergence(first, other, 2)
-            total = total + self._divergence(first, other, 1)
-        return total
+        return sum(
+            sum(alignment(first, other, self.temperature))
+            for first, other in self._pairs(outputs))
 
     def forward(self, student, teacher, target):
         """See :class:`DistillLoss`."""
