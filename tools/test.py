@@ -5,7 +5,7 @@
 """
 import argparse
 
-from opencd_gold.apis.inference import load_weights
+from opencd_gold.building import load_weights
 from opencd_gold.compat import end_dist, load_checkpoint_file
 from opencd_gold.engine import cli
 

@@ -8,6 +8,7 @@ from mmengine.logging import MMLogger
 from mmengine.model.utils import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 
+from opencd_gold.building import load_weights
 from opencd_gold.compat import load_checkpoint_file
 from opencd_gold.registry import MODELS
 
@@ -65,39 +66,3 @@ def init_model(config: Union[str, Path, Config],
     model.cfg = config
     model = model.to(torch.device(device)).eval()
     return prepare_for_inference(model) if fuse else model
-
-
-def load_weights(model, checkpoint: dict, name: str, strict: bool = True):
-    """Load weights, or say in one error why they do not fit.
-
-    Args:
-        model (nn.Module): Changed in place.
-        checkpoint (dict): With ``state_dict``, or a state dict itself.
-        name (str): Of the file, for the error.
-        strict (bool): Whether all keys must agree. Shapes always must.
-            Default: True.
-
-    Raises:
-        ValueError: Naming the first keys that are missing, unexpected, or of
-            another shape.
-    """
-    state = checkpoint.get('state_dict', checkpoint)
-    own = model.state_dict()
-    problems = {
-        'of another shape': [
-            f'{key} {tuple(state[key].shape)} instead of {tuple(value.shape)}'
-            for key, value in own.items()
-            if key in state and state[key].shape != value.shape
-        ]
-    }
-    if not problems['of another shape']:
-        differences = model.load_state_dict(state, strict=False)
-        if strict:
-            problems['missing'] = differences.missing_keys
-            problems['unexpected'] = differences.unexpected_keys
-    if any(problems.values()):
-        found = '; '.join(f'{len(keys)} {what}, first {keys[:3]}'
-                          for what, keys in problems.items() if keys)
-        raise ValueError(
-            f'{name} is a checkpoint of another model than '
-            f'{type(model).__name__} of this config: {found}')

@@ -4,6 +4,7 @@ from typing import Optional
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
+from opencd_gold.building import without_downloads
 from opencd_gold.registry import MODELS
 
 # Type of a detector in training: the plain one that predicts alike, and the
@@ -27,6 +28,8 @@ def plain_model_config(model: dict) -> dict:
     """
     model = Config(dict(model=model)).model.to_dict()
     name = model['type'].split('.')[-1]
+    if name == 'MultiTeacherDetector':
+        return plain_model_config(model['student'])
     if name in _PLAIN:
         model['type'], arguments = _PLAIN[name]
         for key in arguments:
@@ -60,7 +63,7 @@ def publish(checkpoint: dict, config: Optional[Config] = None) -> dict:
     config = Config(config.to_dict())
     config.model = plain_model_config(config.model)
     init_default_scope(config.get('default_scope', 'opencd_gold'))
-    own = MODELS.build(_without_downloads(config.model)).state_dict()
+    own = MODELS.build(without_downloads(config.model)).state_dict()
     state = checkpoint.get('state_dict', checkpoint)
     missing = [key for key in own if key not in state]
     if missing:
@@ -71,16 +74,3 @@ def publish(checkpoint: dict, config: Optional[Config] = None) -> dict:
     if 'dataset_meta' in meta:
         kept['dataset_meta'] = meta['dataset_meta']
     return dict(state_dict={key: state[key] for key in own}, meta=kept)
-
-
-def _without_downloads(model: dict) -> dict:
-    """The same model config, built with random weights."""
-    if isinstance(model, dict):
-        return type(model)({
-            key: _without_downloads(value)
-            for key, value in model.items()
-            if key not in ('init_cfg', 'pretrained')
-        })
-    if isinstance(model, (list, tuple)):
-        return type(model)(_without_downloads(value) for value in model)
-    return model
