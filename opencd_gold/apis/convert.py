@@ -210,6 +210,105 @@ def _mtkd() -> Tuple[Tuple[str, str], ...]:
     return teachers + _changer()
 
 
+def _conv_norm(source: str, target: str,
+               *names: str) -> Tuple[Tuple[str, str], ...]:
+    """Convolution and norm by number to those of a ``ConvModule``."""
+    numbers = names or ('0', '1')
+    return tuple((rf'{source}\.{number}\.', f'{target}.{name}.')
+                 for number, name in zip(numbers, ('conv', 'bn')))
+
+
+def _sgsln() -> Tuple[Tuple[str, str], ...]:
+    rules = list(
+        _conv_norm(r'en_block1\.0\.conv_bn_relu', 'backbone.stages.0.0'))
+    for unit in '12':
+        rules += _conv_norm(rf'en_block1\.{unit}\.conv1',
+                            f'backbone.stages.0.{unit}.conv')
+    for index in range(2, 6):
+        block, stage = f'en_block{index}', f'backbone.stages.{index - 1}'
+        rules += _conv_norm(rf'{block}\.conv1\.0\.conv1',
+                            f'{stage}.down.conv')
+        for unit in (1, 2):
+            rules += _conv_norm(rf'{block}\.conv1\.{unit}\.conv1',
+                                f'{stage}.units.{unit - 1}.conv')
+        rules += _conv_norm(rf'{block}\.conv3\.conv_bn_relu',
+                            f'{stage}.merge')
+        rules.append((rf'{block}\.cbam\.', f'{stage}.attention.'))
+    head = 'decode_head'
+    for place in range(3):
+        rules += _conv_norm(rf'de_block{3 - place}\.fuse',
+                            f'neck.blocks.{place}.fuse')
+        rules += _conv_norm(rf'change_block{place + 2}\.fuse',
+                            f'{head}.decoder.blocks.{place}.fuse')
+    rules += [(rf'dpfa{4 - place}\.', f'{head}.fusion.{place}.')
+              for place in range(4)]
+    rules += [(r'seg_out1\.', f'{head}.aux_seg.0.'),
+              (r'seg_out2\.', f'{head}.aux_seg.1.'),
+              *_conv_norm('upsample_x2', f'{head}.refine.0'),
+              *_conv_norm('upsample_x2', f'{head}.refine.1', '3', '4'),
+              (r'conv_out_change\.', f'{head}.conv_seg.')]
+    return tuple(rules)
+
+
+def _ffm(source: str, target: str) -> Tuple[Tuple[str, str], ...]:
+    return (*_conv_norm(rf'{source}\.low_level_context',
+                        f'{target}.lateral'),
+            *_conv_norm(rf'{source}\.fusion_conv', f'{target}.fuse'))
+
+
+def _mask_head(source: str, conv: str,
+               cls: str) -> Tuple[Tuple[str, str], ...]:
+    source = rf'{source}\.mask_generation'
+    return (*_conv_norm(source, conv), (rf'{source}\.3\.', f'{cls}.'))
+
+
+def _hrmnet() -> Tuple[Tuple[str, str], ...]:
+    encoder = r'encoder\.context_encoder\.'
+    rules = [(encoder + r'conv1\.', 'backbone.stem.'),
+             (encoder + r'bn1\.', 'backbone.stem.7.'),
+             (encoder, 'backbone.'),
+             *_conv_norm(r'encoder\.context_p5\.fusion_conv',
+                         'neck.ppm.fuse')]
+    rules += [rule for scale in range(4) for rule in _conv_norm(
+        rf'encoder\.context_p5\.pool_scale_{scale + 1}',
+        f'neck.ppm.pools.{scale}.1', '1', '2')]
+    for place in range(3):
+        rules += _conv_norm(rf'encoder\.channel_reduction_c{place + 2}',
+                            f'neck.reduce.{place}')
+        rules += _ffm(rf'encoder\.context_p{place + 2}',
+                      f'neck.ffm.{place}')
+    head = 'decode_head'
+    branch, decoder = 'b_decoder', 'kr_decoder'
+    rules += [
+        *_conv_norm(rf'{branch}\.feature_texture', f'{head}.texture.0'),
+        *_conv_norm(rf'{branch}\.feature_texture', f'{head}.texture.1', '3',
+                    '4'),
+        *_ffm(rf'{branch}\.fam', f'{head}.hard_ffm'),
+        *_mask_head(rf'{branch}\.boundary_generation',
+                    f'{head}.hard_head.conv', f'{head}.hard_head.cls'),
+        *_conv_norm(rf'{decoder}\.fusion_conv', f'{head}.fuse'),
+        *_mask_head(rf'{decoder}\.mask_generation', f'{head}.final_conv',
+                    f'{head}.conv_seg')]
+    for place in range(4):
+        side = f'{head}.side_heads.{place}'
+        rules += _mask_head(rf'{decoder}\.mask_generation_d{place + 2}',
+                            f'{side}.conv', f'{side}.cls')
+    for place in range(3):
+        source = rf'{decoder}\.krm_d{place + 3}'
+        target = f'{head}.review.{place}'
+        rules += _conv_norm(rf'{source}\.fusion_conv', f'{target}.fuse')
+        for unit in range(3):
+            feu = rf'{source}\.feu_{unit + 1}'
+            new = f'{target}.feu.{unit}'
+            rules += [
+                *_conv_norm(rf'{feu}\.feature_transition',
+                            f'{new}.transition'),
+                *_conv_norm(rf'{feu}\.feature_context', f'{new}.context'),
+                (rf'{feu}\.channel_attention\.0\.', f'{new}.fc1.'),
+                (rf'{feu}\.channel_attention\.2\.', f'{new}.fc2.')]
+    return tuple(rules)
+
+
 RULES = {
     'gold':
     KeyRules(
@@ -248,4 +347,8 @@ RULES = {
     KeyRules(renames=_changer()),
     'mtkd':
     KeyRules(renames=_mtkd()),
+    'sgsln':
+    KeyRules(renames=_sgsln()),
+    'hrmnet':
+    KeyRules(renames=_hrmnet()),
 }

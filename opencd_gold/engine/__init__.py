@@ -8,8 +8,9 @@ from .progress import (
     fraction,
     training_progress,
 )
+from .schedulers import WarmupPolyLR
 
 __all__ = [
     'Bf16OptimWrapper', 'FusedAdamW', 'Progress', 'ResumableIterTrainLoop',
-    'current_epoch', 'fraction', 'training_progress'
+    'WarmupPolyLR', 'current_epoch', 'fraction', 'training_progress'
 ]

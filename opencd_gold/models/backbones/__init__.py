@@ -1,5 +1,8 @@
 """Encoders that mmsegmentation lacks."""
 from .efficientnet_lite import EfficientNetLite
 from .mix_transformer import MixTransformer
+from .sgsln_encoder import OddChannelExchange, SGSLNEncoder
 
-__all__ = ['EfficientNetLite', 'MixTransformer']
+__all__ = [
+    'EfficientNetLite', 'MixTransformer', 'OddChannelExchange', 'SGSLNEncoder'
+]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from opencd_gold.registry import MODELS
 
-from .logits import two_classes
+from .logits import soft_classes, two_classes
 
 
 @MODELS.register_module()
@@ -18,6 +18,8 @@ class ChangeCrossEntropyLoss(nn.Module):
 
     over the pixels that are not ignored; 0 where all are. With one output
     channel it is the binary form, with the same weights and normalisation.
+    Of two classes the label may be soft, the probability t of change: a pixel
+    is then (1 - t) of a pixel of the first class and t of the second.
 
     Args:
         class_weight (Sequence[float], optional): One weight a class. GOLD
@@ -43,13 +45,20 @@ class ChangeCrossEntropyLoss(nn.Module):
 
         Args:
             logits (Tensor): ``(N, K, H, W)``; K = 1 for the binary form.
-            target (Tensor): Class indices ``(N, H, W)``.
+            target (Tensor): Class indices ``(N, H, W)``; or floating point,
+                probabilities of change and ``ignore_index``.
             ignore_index (int): Default: 255.
 
         Returns:
             Tensor: Scalar.
         """
         logits = two_classes(logits)
+        if target.is_floating_point():
+            shares = soft_classes(target, ignore_index)
+            if self.class_weight is not None:
+                shares = shares * self.class_weight.view(1, -1, 1, 1)
+            total = -(F.log_softmax(logits, 1) * shares).sum()
+            return self.loss_weight * total / shares.sum().clamp(min=1e-8)
         total = F.cross_entropy(
             logits,
             target,

@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from opencd_gold.registry import MODELS
 
-from .logits import two_classes
+from .logits import soft_classes, two_classes
 
 
 @MODELS.register_module()
@@ -17,7 +17,8 @@ class ChangeDiceLoss(nn.Module):
 
     with :math:`tp_c = \sum t_c p_c`, :math:`fp_c = \sum p_c - tp_c`,
     :math:`fn_c = \sum t_c - tp_c`, p the softmax (or sigmoid) and t the
-    one-hot label; ignored pixels count nowhere.
+    one-hot label; ignored pixels count nowhere. Of two classes the label may
+    be soft, the probability of change.
 
     Args:
         mode (str): ``'mean'``: over all classes. ``'change'``: the last class
@@ -55,7 +56,8 @@ class ChangeDiceLoss(nn.Module):
 
         Args:
             logits (Tensor): ``(N, K, H, W)``; K = 1 for a sigmoid output.
-            target (Tensor): Class indices ``(N, H, W)``.
+            target (Tensor): Class indices ``(N, H, W)``; or floating point,
+                probabilities of change and ``ignore_index``.
             ignore_index (int): Default: 255.
 
         Returns:
@@ -67,8 +69,11 @@ class ChangeDiceLoss(nn.Module):
         classes = torch.arange(prob.shape[1], device=target.device)
         if self.mode == 'code':
             classes = torch.zeros_like(classes)
-        truth = target.unsqueeze(1) == classes.view(1, -1, 1, 1)
-        truth = (truth & valid).to(prob.dtype)
+        if target.is_floating_point():
+            truth = soft_classes(target, ignore_index)[:, classes]
+        else:
+            truth = target.unsqueeze(1) == classes.view(1, -1, 1, 1)
+            truth = (truth & valid).to(prob.dtype)
 
         overlap = (prob * truth).sum((0, 2, 3))
         total = prob.sum((0, 2, 3)) + truth.sum((0, 2, 3))

@@ -1,4 +1,4 @@
-"""One sigmoid output as two classes."""
+"""Two classes from one sigmoid output, or from soft labels."""
 import torch
 from torch import Tensor
 
@@ -16,3 +16,19 @@ def two_classes(logits: Tensor) -> Tensor:
     if logits.shape[1] > 1:
         return logits
     return torch.cat([torch.zeros_like(logits), logits], dim=1)
+
+
+def soft_classes(target: Tensor, ignore_index: int = 255) -> Tensor:
+    """Shares of two classes for soft labels.
+
+    Args:
+        target (Tensor): Probability of change or ``ignore_index``,
+            ``(N, H, W)``.
+        ignore_index (int): Default: 255.
+
+    Returns:
+        Tensor: ``(N, 2, H, W)``: ``(1 - t, t)``, both 0 where ignored.
+    """
+    valid = target != ignore_index
+    changed = target.where(valid, 0)
+    return torch.stack([(1 - changed) * valid, changed], dim=1)
