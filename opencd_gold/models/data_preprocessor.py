@@ -17,7 +17,8 @@ class ChangeDataPreProcessor(BaseDataPreprocessor):
     """Normalise each image of a sample with its own statistics, and stack.
 
     A sample is ``(sum(channels), H, W)``: from, to[, guide], concatenated.
-    At test time the guide may be absent.
+    At test time the guide may be absent. Where a sample says ``exchanged``,
+    its first two images have changed places, and their statistics with them.
 
     Args:
         channels (Sequence[int]): Bands of from, to and, where the model knows
@@ -132,7 +133,9 @@ class ChangeDataPreProcessor(BaseDataPreprocessor):
             self._check_bands(image, samples[index] if samples else None)
         if self.bgr_to_rgb:
             inputs = [self._swap_colours(image) for image in inputs]
-        inputs = [self._normalised(image) for image in inputs]
+        exchanged = [sample.get('exchanged', False) for sample in
+                     samples] if samples else [False] * len(inputs)
+        inputs = list(map(self._normalised, inputs, exchanged))
 
         if training or self.test_cfg:
             limits = dict(size=self.size, size_divisor=self.size_divisor)
@@ -147,12 +150,16 @@ class ChangeDataPreProcessor(BaseDataPreprocessor):
             inputs = self._stack(inputs, samples)
         return dict(inputs=inputs, data_samples=samples)
 
-    def _normalised(self, image: Tensor) -> Tensor:
+    def _normalised(self, image: Tensor, exchanged: bool) -> Tensor:
         image = image.float()
         if not self.normalise:
             return image
-        bands = image.shape[0]
-        return (image - self.mean[:bands]) / self.std[:bands]
+        bands = self._present(image.shape[0])
+        mean, std = (values[:sum(bands)].split(bands)
+                     for values in (self.mean, self.std))
+        if exchanged:
+            mean, std = ((x[1], x[0], *x[2:]) for x in (mean, std))
+        return (image - torch.cat(tuple(mean))) / torch.cat(tuple(std))
 
     @staticmethod
     def _stack(inputs: List[Tensor], samples) -> Tensor:

@@ -1,4 +1,9 @@
 """Transforms of several co-registered images and their label."""
+from .affine import (
+    MultiImgRandomAffine,
+    MultiImgRandomTranspose,
+    MultiImgRandomZoom,
+)
 from .formatting import MultiImgPackSegInputs
 from .geometric import (
                         MultiImgExchangeTime,
@@ -12,6 +17,7 @@ from .geometric import (
 )
 from .loading import MultiImgLoadAnnotations, MultiImgLoadImageFromFile
 from .photometric import MultiImgGaussianBlur, MultiImgPhotoMetricDistortion
+from .photometric_choice import MultiImgRandomPhotometric
 from .sar import (
     GammaSpeckle,
     LeeFilter,
@@ -24,8 +30,9 @@ __all__ = [
     'GammaSpeckle', 'LeeFilter', 'MultiImgExchangeTime',
     'MultiImgGaussianBlur', 'MultiImgLoadAnnotations',
     'MultiImgLoadImageFromFile', 'MultiImgPackSegInputs', 'MultiImgPad',
-    'MultiImgPhotoMetricDistortion', 'MultiImgRandomCrop',
-    'MultiImgRandomFlip', 'MultiImgRandomResize', 'MultiImgRandomRotFlip',
-    'MultiImgRandomRotate', 'MultiImgResize', 'PercentileScale',
-    'RefinedLeeFilter', 'SARToDecibel'
+    'MultiImgPhotoMetricDistortion', 'MultiImgRandomAffine',
+    'MultiImgRandomCrop', 'MultiImgRandomFlip', 'MultiImgRandomPhotometric',
+    'MultiImgRandomResize', 'MultiImgRandomRotFlip', 'MultiImgRandomRotate',
+    'MultiImgRandomTranspose', 'MultiImgRandomZoom', 'MultiImgResize',
+    'PercentileScale', 'RefinedLeeFilter', 'SARToDecibel'
 ]

@@ -31,7 +31,8 @@ class MultiImgPackSegInputs(BaseTransform):
         meta_keys: Sequence[str] = ('img_path', 'seg_map_path', 'sensors',
                                     'ori_shape', 'img_shape', 'pad_shape',
                                     'scale_factor', 'flip', 'flip_direction',
-                                    'color_order', 'reduce_zero_label')
+                                    'exchanged', 'color_order',
+                                    'reduce_zero_label')
     ) -> None:
         self.meta_keys = tuple(meta_keys)
 

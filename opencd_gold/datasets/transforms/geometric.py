@@ -522,6 +522,9 @@ class MultiImgExchangeTime(MultiImgTransform):
     Refused, when the data set is built, where the dates have different
     sensors, or a guide that belongs to the second date.
 
+    Added keys: ``exchanged``, by which the data preprocessor normalises each
+    image with its own statistics, whichever date it stands for.
+
     Args:
         prob (float): Probability. Default: 0.5.
 
@@ -555,6 +558,7 @@ class MultiImgExchangeTime(MultiImgTransform):
         if self._draw():
             for key in ('img', 'img_path'):
                 results[key] = results[key][::-1]
+            results['exchanged'] = not results.get('exchanged', False)
         return results
 
     def __repr__(self) -> str:
