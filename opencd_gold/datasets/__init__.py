@@ -6,6 +6,7 @@ from .benchmarks import (
                          OpticalPairDataset,
                          SyntheticChangeDataset,
                          SYSUCDDataset,
+                         XiongAnDataset,
 )
 from .change_dataset import ChangeDataset
 from .reading import DatasetError
@@ -15,5 +16,6 @@ from .transforms import *  # noqa: F401,F403
 __all__ = [
     'ChangeDataset', 'DatasetError', 'Draw', 'HCD3SDataset', 'JL1CDDataset',
     'OmbriaDataset', 'OpticalPairDataset', 'SYSUCDDataset',
-    'SeededDefaultSampler', 'SeededInfiniteSampler', 'SyntheticChangeDataset'
+    'SeededDefaultSampler', 'SeededInfiniteSampler', 'SyntheticChangeDataset',
+    'XiongAnDataset'
 ]

@@ -71,3 +71,15 @@ class SYSUCDDataset(ChangeDataset):
     """
 
     SENSORS = ('optical', 'optical')
+
+
+@DATASETS.register_module()
+class XiongAnDataset(ChangeDataset):
+    """XiongAn, the set of HeteCD: ``{train,val,test}/{A,B,label}``, 512 x 512.
+
+    A optical before, B SAR after, three bands each. Labels are 0 and 255, any
+    other value is an error; the authors read it as unchanged.
+    https://doi.org/10.1016/j.isprsjprs.2025.03.008
+    """
+
+    SENSORS = ('optical', 'sar')

@@ -29,7 +29,10 @@ ROOTS = dict(
     JL1CDDataset='pairs',
     OmbriaDataset='triplets',
     SYSUCDDataset='pairs',
-    SyntheticChangeDataset='triplets')
+    SyntheticChangeDataset='triplets',
+    XiongAnDataset='pairs')
+# Length of a run and of the one that resumes it; an epoch is two iterations.
+LENGTHS = dict(iter=(2, 3), epoch=(2, 3))
 RUNS = itertools.count()
 
 each_config = pytest.mark.parametrize(
@@ -86,16 +89,30 @@ def without_downloads(node):
 
 
 def narrow(model):
-    """Give ResNets eight base channels, and necks what then comes."""
+    """Give ResNets and MiT eight base channels, and the next what then comes.
+
+    What comes next is a neck, or heads that take whole pyramids.
+    """
     for suffix in ('', '_to'):
-        backbone = model.get(f'backbone{suffix}')
-        if backbone and 'base_channels' in backbone:
+        backbone = model.get(f'backbone{suffix}') or {}
+        if 'base_channels' in backbone:
             factor = backbone['base_channels'] // 8
             backbone.update(base_channels=8, stem_channels=16)
-            neck = model[f'neck{suffix}']
-            neck['in_channels'] = [
-                width // factor for width in neck['in_channels']
-            ]
+        elif 'embed_dims' in backbone:
+            factor = backbone['embed_dims'] // 8
+            backbone.update(embed_dims=8, num_layers=[1] * 4)
+        else:
+            continue
+        following = [model.get(f'neck{suffix}')]
+        if not suffix:
+            following += [model['decode_head'], model.get('teacher_head')]
+        for part in filter(None, following):
+            if isinstance(part['in_channels'], list):
+                part['in_channels'] = [
+                    width // factor for width in part['in_channels']
+                ]
+                if 'Head' in part['type']:
+                    part['channels'] = 8
 
 
 def smaller(node):
@@ -109,6 +126,11 @@ def smaller(node):
     if isinstance(node, (list, tuple)):
         return type(node)(map(smaller, node))
     return node
+
+
+def unit(cfg):
+    """What the training of a config counts."""
+    return 'epoch' if 'max_epochs' in cfg['train_cfg'] else 'iter'
 
 
 def tiny(path, data):
@@ -127,9 +149,11 @@ def tiny(path, data):
         dataset = loader['dataset']
         dataset['data_root'] = str(data / ROOTS[dataset['type']])
         dataset['pipeline'] = smaller(dataset['pipeline'])
-    cfg['train_cfg'].update(max_iters=2, val_interval=2)
+    length, _ = LENGTHS[unit(cfg)]
+    cfg['train_cfg'].update({f'max_{unit(cfg)}s': length},
+                            val_interval=length)
     hooks = cfg['default_hooks']
-    hooks['checkpoint'].update(interval=2)
+    hooks['checkpoint'].update(interval=length)
     hooks['logger'].update(interval=1)
     del hooks['curves']
     return Config(cfg)
@@ -188,6 +212,9 @@ def test_config_trains_resumes_and_tests(path, data, tmp_path, monkeypatch):
     work_dir = tmp_path / 'run'
     config = tmp_path / path.name
     cfg = tiny(path, data)
+    counted = unit(cfg)
+    first, last = LENGTHS[counted]
+    iterations = last * (2 if counted == 'epoch' else 1)
 
     def run(tool, *arguments):
         start(cfg, config)
@@ -196,25 +223,26 @@ def test_config_trains_resumes_and_tests(path, data, tmp_path, monkeypatch):
         assert code is None
 
     run('tools/train.py')
-    assert (work_dir / 'iter_2.pth').is_file()
-    cfg.train_cfg.max_iters = 3
+    assert (work_dir / f'{counted}_{first}.pth').is_file()
+    cfg.train_cfg[f'max_{counted}s'] = last
     run('tools/train.py', '--resume')
-    checkpoint = load_checkpoint_file(work_dir / 'iter_3.pth')
-    assert checkpoint['meta']['iter'] == 3
+    trained = work_dir / f'{counted}_{last}.pth'
+    checkpoint = load_checkpoint_file(trained)
+    assert checkpoint['meta']['iter'] == iterations
     steps = [state['step'] for state in
              checkpoint['optimizer']['state'].values()]
     assert steps
-    assert set(map(float, steps)) == {3.}
+    assert set(map(float, steps)) == {float(iterations)}
 
     losses = scalars(work_dir, 'loss')
-    assert list(losses) == [1, 2, 3]
+    assert list(losses) == list(range(1, iterations + 1))
     assert all(0 < value < float('inf') for value in losses.values())
-    assert set(scalars(work_dir, 'IoU')) == {2, 3}
+    assert set(scalars(work_dir, 'IoU')) == {first, last}
     if cfg.model.test_cfg.get('evaluate_teacher'):
-        assert set(scalars(work_dir, 'teacher/IoU')) == {2, 3}
+        assert set(scalars(work_dir, 'teacher/IoU')) == {first, last}
 
     maps = tmp_path / 'maps'
-    run('tools/test.py', work_dir / 'iter_3.pth', '--out', maps)
+    run('tools/test.py', trained, '--out', maps)
     names = sorted(file.name for file in Path(maps).iterdir())
     assert names == ['0000.png', '0001.png']
     result, = work_dir.glob('*/*.json')

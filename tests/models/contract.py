@@ -93,12 +93,14 @@ class DetectorContract:
         config (str): Path of its config below ``configs/``.
         overrides (dict): Dotted keys of the config and their values.
         freeze (dict): Overrides that freeze a part of the model.
+        frozen_norms (bool): Whether that part has batch norms.
         heads (tuple[str]): Names of the heads in ``model``.
     """
 
     config: str
     overrides = {}
     freeze = {'model.backbone.frozen_stages': 1}
+    frozen_norms = True
     heads = ('decode_head', )
 
     @pytest.fixture(autouse=True)
@@ -205,7 +207,8 @@ class DetectorContract:
             for name, value in model.state_dict().items()
             if name.rsplit('.', 1)[0] in modules
         }
-        assert any('running_mean' in name for name in before)
+        statistics = any('running_mean' in name for name in before)
+        assert statistics == self.frozen_norms
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         self.train_step(model)
         optimizer.step()

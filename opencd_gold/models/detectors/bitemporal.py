@@ -110,7 +110,7 @@ class BitemporalDetector(EncoderDecoder):
         self.with_images = with_images
         self.channels_last = channels_last
         if channels_last:
-            self.to(memory_format=torch.channels_last)
+            to_channels_last(self)
         if compile_cfg is not None:
             for encoder in (self.backbone, self.backbone_to):
                 if encoder is not None:
@@ -270,6 +270,17 @@ def show_features(outputs: BranchOutputs, feat_from, feat_to,
     outputs.pyramid_from = pyramid_from
     outputs.pyramid_to = pyramid_to
     return outputs
+
+
+def to_channels_last(module: nn.Module) -> None:
+    """Kernels of 2D convolutions in channels-last; others stay as they are.
+
+    ``Module.to`` refuses modules that hold a 3D convolution.
+    """
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(
+                memory_format=torch.channels_last)
 
 
 def full_precision(like: Tensor):

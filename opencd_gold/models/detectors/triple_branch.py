@@ -25,6 +25,7 @@ from .bitemporal import (
     _build,
     full_precision,
     show_features,
+    to_channels_last,
 )
 
 
@@ -107,7 +108,7 @@ class TripleBranchDetector(BitemporalDetector):
         self.loss_weighting = _build(loss_weighting)
         self._check_terms()
         if channels_last:
-            self.to(memory_format=torch.channels_last)
+            to_channels_last(self)
         self._copy_classifier()
 
     def _check_terms(self) -> None:
