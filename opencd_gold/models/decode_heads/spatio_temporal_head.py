@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from opencd_gold.models.layers import conv_over_scales, resize_map
+from opencd_gold.models.layers.split_conv import add
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
@@ -157,12 +158,15 @@ class SpatioTemporalDifference(nn.Module):
             index (int): Which of ``kernel_sizes``.
         """
         volume = self.volume(x, index).flatten(2)
-        scores = torch.matmul(self.temporal.weight.squeeze(2), volume)
-        scores = scores + self.temporal.bias.unsqueeze(1)
+        count = len(volume)
+        # matmul would transpose the volume, to save memory in its backward.
+        matrix = self.temporal.weight.squeeze(2).expand(count, -1, -1)
+        scores = torch.baddbmm(
+            self.temporal.bias.unsqueeze(1), matrix, volume)
         mixed = volume * scores.softmax(dim=1)
-        kernel = self.spatial.weight.flatten(2).squeeze(0).t()
         # In a transposed convolution the kernel is mirrored.
-        columns = torch.matmul(kernel.flip(0), mixed).float()
+        kernel = self.spatial.weight.flatten(2).squeeze(0).t().flip(0)
+        columns = torch.bmm(kernel.expand(count, -1, -1), mixed).float()
         gate = F.fold(columns, x.shape[-2:], 7, padding=3).to(mixed.dtype)
         return mixed.view_as(x) * gate.sigmoid()
 
@@ -178,10 +182,14 @@ class SpatioTemporalDifference(nn.Module):
         return volumes.view(len(x), -1, *x.shape[-2:])
 
     def _part(self, x: Tensor, index: int) -> Tensor:
-        """One volume's share of the 3x3 convolution, without bias."""
+        """One volume's share of the 3x3 convolution, bias in the first."""
         conv = self.fuse.conv
         kernel = conv.weight.split(self.depth, dim=1)[index]
-        return F.conv2d(self.attend(x, index), kernel, padding=conv.padding)
+        return F.conv2d(
+            self.attend(x, index),
+            kernel,
+            conv.bias if index == 0 else None,
+            padding=conv.padding)
 
     def _fused(self, x: Tensor) -> Tensor:
         """The 3x3 convolution of all volumes, ``(N, D, h, w)``."""
@@ -196,8 +204,8 @@ class SpatioTemporalDifference(nn.Module):
                     preserve_rng_state=False)
             else:
                 part = self._part(x, index)
-            total = part if total is None else total + part
-        return total + self.fuse.conv.bias.view(-1, 1, 1)
+            total = part if total is None else add(total, part)
+        return total
 
     def forward(self, first: Tensor, other: Tensor) -> Tensor:
         """Compare two dates.
@@ -214,8 +222,9 @@ class SpatioTemporalDifference(nn.Module):
             x = self.fuse(self.attend_plain(x))
         else:
             samples = max(_AT_ONCE * len(x) // x.numel(), 1)
-            x = torch.cat([self._fused(part) for part in x.split(samples)])
-            x = self.fuse.finish(x)
+            parts = [self._fused(part) for part in x.split(samples)]
+            x = self.fuse.finish(
+                parts[0] if len(parts) == 1 else torch.cat(parts))
         return self.dropout(self.reduce(self.dropout(x)))
 
 

@@ -31,6 +31,15 @@ def conv_over_parts(conv: nn.Conv2d, parts: Sequence[Tensor]) -> Tensor:
     return total
 
 
+def add(total: Tensor, part: Tensor) -> Tensor:
+    """Sum, in ``total`` itself where that is quick.
+
+    On CPUs bfloat16 sums in place are several times slower.
+    """
+    in_place = total.dtype is torch.float32
+    return total.add_(part) if in_place else total + part
+
+
 def resize_map(x: Tensor, size, align_corners: bool = False) -> Tensor:
     """Resize ``x`` (N, C, h, w) to ``size``, bilinear, where it differs."""
     if x.shape[-2:] == tuple(size):
@@ -64,10 +73,5 @@ def conv_over_scales(conv: nn.Conv2d,
     for x, kernel in zip(maps, kernels):
         bias = conv.bias if total is None else None
         part = resize_map(F.conv2d(x, kernel, bias), size, align_corners)
-        if total is None:
-            total = part
-        else:
-            # On CPUs bfloat16 sums in place are several times slower.
-            in_place = total.dtype is torch.float32
-            total = total.add_(part) if in_place else total + part
+        total = part if total is None else add(total, part)
     return total
