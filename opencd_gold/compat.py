@@ -321,6 +321,35 @@ _LAUNCHERS = {
 }
 
 
+def process_of(launcher: str) -> Tuple[int, int, int]:
+    """Which of the launcher's processes this one is.
+
+    For work that is shared without a process group.
+
+    Args:
+        launcher (str): ``'none'``, ``'pytorch'``, ``'slurm'`` or ``'mpi'``.
+
+    Returns:
+        tuple[int, int, int]: Rank, world size, local rank.
+
+    Raises:
+        RuntimeError: If the launcher's environment variables are absent.
+    """
+    if launcher == 'none':
+        return 0, 1, 0
+    return tuple(
+        _of_launcher(launcher, name) for name in _LAUNCHERS[launcher])
+
+
+def _of_launcher(launcher: str, name: str) -> int:
+    """A variable that a launcher sets."""
+    if name not in os.environ:
+        raise RuntimeError(
+            f'--launcher {launcher} expects the environment variable '
+            f'{name}, which its launcher sets; found none')
+    return int(os.environ[name])
+
+
 def init_dist(launcher: str) -> None:
     """Start the process group where mmengine's own way needs CUDA.
 
@@ -349,11 +378,7 @@ def init_dist(launcher: str) -> None:
         return
     names = _LAUNCHERS[launcher]
     for source, target in zip(names, _LAUNCHERS['pytorch']):
-        if source not in os.environ:
-            raise RuntimeError(
-                f'--launcher {launcher} expects the environment variable '
-                f'{source}, which its launcher sets; found none')
-        os.environ[target] = os.environ[source]
+        os.environ[target] = str(_of_launcher(launcher, source))
     if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
         os.environ['MASTER_ADDR'] = subprocess.run(
             ['scontrol', 'show', 'hostname', os.environ['SLURM_NODELIST']],

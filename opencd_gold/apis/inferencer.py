@@ -10,7 +10,6 @@ from opencd_gold.datasets.reading import is_raster, read_image
 from .backends import EXPORTED, load_exported
 
 Image = Union[str, Path, np.ndarray]
-_RED = (213, 94, 0)
 _NODATA = 255
 
 
@@ -67,11 +66,8 @@ class ChangeResult:
         Returns:
             ndarray: RGB ``(H, W, 3)`` uint8.
         """
-        from opencd_gold.visualization.panels import to_display
-        shown = to_display(self.image).astype(np.float32)
-        changed = self.mask == 1
-        shown[changed] += alpha * (np.array(_RED) - shown[changed])
-        return np.rint(shown).astype(np.uint8)
+        from opencd_gold.scenes.quicklook import blend
+        return blend(self.image, self.mask, alpha)
 
     def save(self, out_dir: Union[str, Path],
              name: Optional[str] = None) -> List[Path]:
@@ -92,33 +88,26 @@ class ChangeResult:
             SceneError: If a file cannot be written; it is not there then.
         """
         from opencd_gold.scenes.parts import write_atomically, writing
+        from opencd_gold.scenes.quicklook import encode_png
         out_dir = Path(out_dir)
         with writing(out_dir):
             out_dir.mkdir(parents=True, exist_ok=True)
         name = name or self.name or 'change'
         suffix = '.tif' if self.profile else '.png'
-        files = {f'{name}_overlay.png': _png(self.overlay())}
+        files = {f'{name}_overlay.png': encode_png(self.overlay())}
         for kind, pixels in (('probability', self.probability),
                              ('mask', self.mask)):
             if self.profile:
                 content = _geotiff(pixels, self.profile)
             elif kind == 'mask':
-                content = _png(np.where(pixels == 1, 255, 0))
+                content = encode_png(np.uint8(255) * (pixels == 1))
             else:
-                content = _png(np.rint(np.nan_to_num(pixels) * 254))
+                content = encode_png(np.uint8(
+                    np.rint(np.nan_to_num(pixels) * 254)))
             files[f'{name}_{kind}{suffix}'] = content
         for file, content in files.items():
             write_atomically(out_dir / file, content)
         return [out_dir / file for file in files]
-
-
-def _png(pixels: np.ndarray) -> bytes:
-    """An RGB or gray image as a PNG file."""
-    import cv2
-    pixels = pixels.astype(np.uint8)
-    if pixels.ndim == 3:
-        pixels = pixels[..., ::-1]
-    return cv2.imencode('.png', pixels)[1].tobytes()
 
 
 def _geotiff(pixels: np.ndarray, profile: dict) -> bytes:

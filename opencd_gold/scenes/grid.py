@@ -181,12 +181,34 @@ class LayerReader:
         where = (f' at rows {rows[0]} to {rows[1]}, columns {columns[0]} to '
                  f'{columns[1]}')
         with _reading(self.layer.path, where):
-            pixels = self._source.read(self.bands, window=window)
-            if self._masked:
-                valid = self._source.read_masks(
-                    self.bands[0], window=window) > 0
-            else:
-                valid = np.ones(pixels.shape[1:], bool)
+            return self._read(window=window)
+
+    def read_small(self, shape: Tuple[int, int]
+                   ) -> Tuple[np.ndarray, np.ndarray]:
+        """All of the grid in fewer pixels, from overviews where it has some.
+
+        Args:
+            shape (tuple[int, int]): Rows and columns.
+
+        Returns:
+            tuple[ndarray, ndarray]: As :meth:`read`.
+
+        Raises:
+            SceneError: If the file is cut off.
+        """
+        with _reading(self.layer.path):
+            return self._read(out_shape=shape)
+
+    def _read(self, out_shape=None, window=None):
+        """Read pixels and their validity."""
+        shape = None if out_shape is None else (len(self.bands), *out_shape)
+        pixels = self._source.read(
+            self.bands, out_shape=shape, window=window)
+        if self._masked:
+            valid = self._source.read_masks(
+                self.bands[0], out_shape=out_shape, window=window) > 0
+        else:
+            valid = np.ones(pixels.shape[1:], bool)
         if self._nodata is not None:
             missing = [
                 np.isnan(band) if np.isnan(value) else band == value
