@@ -17,11 +17,14 @@ from models.contract import (
     make_batch,
     total,
 )
+from running import run_tool
 from torch import nn
 
 from opencd_gold.apis import prepare_for_inference
 from opencd_gold.apis.complexity import count_multiply_adds
-from opencd_gold.models import MixTransformer
+from opencd_gold.apis.publish import plain_model_config, publish
+from opencd_gold.compat import load_checkpoint_file
+from opencd_gold.models import BitemporalDetector, MixTransformer
 from opencd_gold.models.decode_heads import spatio_temporal_head
 from opencd_gold.models.decode_heads.spatio_temporal_head import (
     SpatioTemporalDifference,
@@ -542,6 +545,38 @@ def test_triple_branch_refuses_losses_on_a_branch_alone():
     cfg.model.feature_losses = [dict(type='FeatureAlignLoss')]
     with pytest.raises(ValueError, match='use distill_losses'):
         MODELS.build(cfg.model)
+
+
+def test_published_variant_of_gold_predicts_alike():
+    """The student alone, from a training checkpoint."""
+    cfg = Config.fromfile(
+        CONFIGS / 'gold/gold_mit-b0_1xb8-1500_ombria-256x256.py')
+    init_default_scope(cfg.default_scope)
+    model = MODELS.build(cfg.model).eval()
+    published = publish(dict(state_dict=model.state_dict()), cfg)
+    plain = MODELS.build(plain_model_config(cfg.model)).eval()
+    plain.load_state_dict(published['state_dict'], strict=True)
+    assert type(plain) is BitemporalDetector
+    image = torch.randn(1, 4, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(
+            plain(image, mode='tensor'), model(image, mode='tensor'))
+
+
+def test_converter_makes_kernels_and_drops_dead_keys(tmp_path, monkeypatch):
+    source, target = tmp_path / 'net.pth', tmp_path / 'hetecd.pth'
+    torch.save(
+        {
+            'module.backbone2.block4.0.mlp.fc2.weight': torch.ones(2, 4),
+            'module.vae1.initial_bn.weight': torch.ones(1)
+        }, source)
+    code = run_tool(monkeypatch, 'tools/model_converters/convert.py',
+                    'hetecd', source, target)
+    assert code is None
+    state = load_checkpoint_file(target)['state_dict']
+    assert {name: value.shape for name, value in state.items()} == {
+        'backbone_to.layers.3.1.0.ffn.layers.4.weight': (2, 4, 1, 1)
+    }
 
 
 # MiT -------------------------------------------------------------------------

@@ -58,7 +58,6 @@ tta_pipeline = [
                     [dict(type='MultiImgPackSegInputs')]])
 ]
 
-# The last batch of an epoch is filled up with samples of its beginning.
 train_dataloader = dict(
     batch_size=4,
     num_workers=4,
