@@ -262,11 +262,15 @@ def _mask_head(source: str, conv: str,
     return (*_conv_norm(source, conv), (rf'{source}\.3\.', f'{cls}.'))
 
 
+def _timm_resnet_d(source: str, target: str) -> Tuple[Tuple[str, str], ...]:
+    """Timm's ResNet-D to mmsegmentation's ResNetV1d, three convolutions."""
+    return ((source + r'conv1\.', f'{target}stem.'),
+            (source + r'bn1\.', f'{target}stem.7.'),
+            (source + r'layer', f'{target}layer'))
+
+
 def _hrmnet() -> Tuple[Tuple[str, str], ...]:
-    encoder = r'encoder\.context_encoder\.'
-    rules = [(encoder + r'conv1\.', 'backbone.stem.'),
-             (encoder + r'bn1\.', 'backbone.stem.7.'),
-             (encoder, 'backbone.'),
+    rules = [*_timm_resnet_d(r'encoder\.context_encoder\.', 'backbone.'),
              *_conv_norm(r'encoder\.context_p5\.fusion_conv',
                          'neck.ppm.fuse')]
     rules += [rule for scale in range(4) for rule in _conv_norm(
@@ -351,4 +355,7 @@ RULES = {
     KeyRules(renames=_sgsln()),
     'hrmnet':
     KeyRules(renames=_hrmnet()),
+    # ImageNet weights of timm's ResNet-D, for the backbone alone.
+    'timm-resnet-d':
+    KeyRules(renames=_timm_resnet_d('', ''), dead=(r'fc\.', )),
 }

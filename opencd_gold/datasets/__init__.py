@@ -1,11 +1,21 @@
 """Data sets, samplers and transforms of change detection."""
 from .benchmarks import (
+                         CDDDataset,
+                         DSIFNDataset,
+                         GoogleMapDataset,
+                         GVLMDataset,
                          HCD3SDataset,
                          JL1CDDataset,
+                         LEVIRCDDataset,
+                         LEVIRCDPlusDataset,
+                         MCDDataset,
+                         NJDSDataset,
                          OmbriaDataset,
                          OpticalPairDataset,
+                         S2LookingDataset,
                          SyntheticChangeDataset,
                          SYSUCDDataset,
+                         WHUCDDataset,
                          XiongAnDataset,
 )
 from .change_dataset import ChangeDataset
@@ -14,8 +24,10 @@ from .samplers import Draw, SeededDefaultSampler, SeededInfiniteSampler
 from .transforms import *  # noqa: F401,F403
 
 __all__ = [
-    'ChangeDataset', 'DatasetError', 'Draw', 'HCD3SDataset', 'JL1CDDataset',
-    'OmbriaDataset', 'OpticalPairDataset', 'SYSUCDDataset',
+    'CDDDataset', 'ChangeDataset', 'DSIFNDataset', 'DatasetError', 'Draw',
+    'GVLMDataset', 'GoogleMapDataset', 'HCD3SDataset', 'JL1CDDataset',
+    'LEVIRCDDataset', 'LEVIRCDPlusDataset', 'MCDDataset', 'NJDSDataset',
+    'OmbriaDataset', 'OpticalPairDataset', 'S2LookingDataset', 'SYSUCDDataset',
     'SeededDefaultSampler', 'SeededInfiniteSampler', 'SyntheticChangeDataset',
-    'XiongAnDataset'
+    'WHUCDDataset', 'XiongAnDataset'
 ]

@@ -83,3 +83,128 @@ class XiongAnDataset(ChangeDataset):
     """
 
     SENSORS = ('optical', 'sar')
+
+
+@DATASETS.register_module()
+class LEVIRCDDataset(ChangeDataset):
+    """LEVIR-CD: ``{train,val,test}/{A,B,label}``, 1024 x 1024, PNG.
+
+    Buildings in Texas, 0.5 m, 445, 64 and 128 pairs; labels 0 and 255.
+    https://doi.org/10.3390/rs12101662
+    """
+
+    SENSORS = ('optical', 'optical')
+    IMG_SUFFIX = '.png'
+    SEG_MAP_SUFFIX = '.png'
+
+
+@DATASETS.register_module()
+class LEVIRCDPlusDataset(ChangeDataset):
+    """LEVIR-CD+: ``{train,test}/{A,B,label}``, 1024 x 1024, PNG.
+
+    Buildings in Texas, 0.5 m, 637 and 348 pairs; labels 0 and 255. There is
+    no val. https://arxiv.org/abs/2107.09244
+    """
+
+    SENSORS = ('optical', 'optical')
+    IMG_SUFFIX = '.png'
+    SEG_MAP_SUFFIX = '.png'
+
+
+@DATASETS.register_module()
+class WHUCDDataset(ChangeDataset):
+    """WHU building change detection, also BCDD: two scenes, cut to patches.
+
+    Christchurch 2012 and 2016, aerial, 32507 x 15354 pixels, TIFF; patches in
+    ``{train,val,test}/{A,B,label}``, any suffix.
+    https://doi.org/10.1109/TGRS.2018.2858817
+    """
+
+    SENSORS = ('optical', 'optical')
+
+
+@DATASETS.register_module()
+class CDDDataset(ChangeDataset):
+    """CDD, also SVCD: ``{train,val,test}/{A,B,OUT}``, 256 x 256, JPEG.
+
+    Google Earth, 10000, 3000 and 3000 pairs of ``Real/subset``. The labels
+    are JPEG as well: ``label_threshold=128``.
+    https://doi.org/10.5194/isprs-archives-XLII-2-565-2018
+    """
+
+    SENSORS = ('optical', 'optical')
+    IMG_SUFFIX = '.jpg'
+    SEG_MAP_SUFFIX = '.jpg'
+
+
+@DATASETS.register_module()
+class DSIFNDataset(ChangeDataset):
+    """DSIFN: ``{train,val,test}/{t1,t2,mask}``, 512 x 512.
+
+    Google Earth, six Chinese cities; images are JPEG, masks have another
+    suffix. https://doi.org/10.1016/j.isprsjprs.2020.06.003
+    """
+
+    SENSORS = ('optical', 'optical')
+    IMG_SUFFIX = '.jpg'
+
+
+@DATASETS.register_module()
+class GoogleMapDataset(ChangeDataset):
+    """GoogleMap, also GZ-CD: 19 scenes in ``T1``, ``T2``, ``labels_change``.
+
+    Guangzhou, 0.55 m, 1006 x 1168 to 4936 x 5224 pixels, cut to patches and
+    split; any suffix. https://doi.org/10.1109/TGRS.2020.3011913
+    """
+
+    SENSORS = ('optical', 'optical')
+
+
+@DATASETS.register_module()
+class NJDSDataset(ChangeDataset):
+    """NJDS: one scene of 2014 and 2018, TIFF, cut to patches.
+
+    Buildings in Nanjing; patches in ``{train,val,test}/{t1,t2,label}``, any
+    suffix. A set of SGSLN, https://arxiv.org/abs/2311.11302
+    """
+
+    SENSORS = ('optical', 'optical')
+
+
+@DATASETS.register_module()
+class S2LookingDataset(ChangeDataset):
+    """S2Looking: ``{train,val,test}/{Image1,Image2,label}``, 1024 x 1024, PNG.
+
+    Buildings from the side, 0.5 to 0.8 m, 3500, 500 and 1000 pairs; labels 0
+    and 255. https://arxiv.org/abs/2107.09244
+    """
+
+    SENSORS = ('optical', 'optical')
+    IMG_SUFFIX = '.png'
+    SEG_MAP_SUFFIX = '.png'
+
+
+@DATASETS.register_module()
+class MCDDataset(ChangeDataset):
+    """MCD, mining change: ``{train,val,test}/{A,B,label,list}``, PNG.
+
+    Patches of 512 x 512. A folder a scene (``im1.jpg``, ``im2.jpg``, ``ref.png``) in the release;
+    ``tools/dataset_converters/split_scenes.py`` cuts and splits them. Any
+    value above 0 is change: ``label_threshold=1``.
+    https://rodare.hzdr.de/record/3251
+    """
+
+    SENSORS = ('optical', 'optical')
+    IMG_SUFFIX = '.png'
+    SEG_MAP_SUFFIX = '.png'
+
+
+@DATASETS.register_module()
+class GVLMDataset(ChangeDataset):
+    """GVLM, landslides: ``{train,val,test}/{A,B,label,list}``, any suffix.
+
+    17 scenes, 0.6 m, cut to patches.
+    https://doi.org/10.1016/j.isprsjprs.2023.01.018
+    """
+
+    SENSORS = ('optical', 'optical')

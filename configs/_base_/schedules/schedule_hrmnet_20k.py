@@ -1,10 +1,8 @@
 # The recipe that HRMNet's authors published: AdamW with decay on everything,
-# polynomial decay over the whole run, warm-up in the first 200 iterations of
-# the first epoch. At least 20000 iterations, in whole epochs: configs say how
-# long an epoch is (LEVIR-CD cut to 512 in batches of 8 here), since the rate
-# depends on it.
-iters_per_epoch = 222
-max_iters = -(-20000 // iters_per_epoch) * iters_per_epoch
+# polynomial decay over the whole run, 200 iterations of warm-up, float32. They
+# train in whole epochs and end the warm-up with the first one: a config that
+# knows how long an epoch is says so (max_iters, end, warmup_end).
+max_iters = 20000
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(
@@ -14,14 +12,12 @@ param_scheduler = dict(
     power=0.9,
     warmup_iters=200,
     warmup_ratio=0.1,
-    warmup_end=iters_per_epoch,
+    warmup_end=None,
     begin=0,
     end=max_iters,
     by_epoch=False)
 
 train_cfg = dict(
-    type='ResumableIterTrainLoop',
-    max_iters=max_iters,
-    val_interval=iters_per_epoch)
+    type='ResumableIterTrainLoop', max_iters=max_iters, val_interval=250)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')

@@ -1,0 +1,12 @@
+# GVLM, landslides, cut to 512 pixels:
+# tools/dataset_converters/split_scenes.py.
+# Any value above 0 is change.
+_base_ = './pair_512x512.py'
+data_root = 'data/GVLM-512'
+dataset = dict(type='GVLMDataset', data_root=data_root, label_threshold=1)
+train_dataloader = dict(
+    dataset=dict(ann_file='train/list/train.txt', **dataset))
+val_dataloader = dict(
+    dataset=dict(ann_file='val/list/val.txt', **dataset))
+test_dataloader = dict(
+    dataset=dict(ann_file='test/list/test.txt', **dataset))

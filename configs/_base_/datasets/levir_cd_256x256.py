@@ -1,0 +1,7 @@
+# LEVIR-CD, cut to 256 pixels: tools/dataset_converters/crop_pairs.py.
+_base_ = './pair_256x256.py'
+data_root = 'data/LEVIR-CD-256'
+dataset = dict(type='LEVIRCDDataset', data_root=data_root)
+train_dataloader = dict(dataset=dataset)
+val_dataloader = dict(dataset=dataset)
+test_dataloader = dict(dataset=dataset)

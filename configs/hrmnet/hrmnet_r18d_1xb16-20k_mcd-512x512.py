@@ -1,0 +1,12 @@
+# HRMNet on MCD, by the authors' recipe.
+_base_ = [
+    '../_base_/models/hrmnet_r18d.py',
+    '../_base_/datasets/mcd_512x512.py',
+    '../_base_/schedules/schedule_hrmnet_20k.py',
+    '../_base_/default_runtime.py'
+]
+# In mmsegmentation's names: convert.py timm-resnet-d.
+pretrained = dict(
+    type='Pretrained', checkpoint='data/pretrained/resnet18d.pth')
+model = dict(backbone=dict(init_cfg=pretrained))
+default_hooks = dict(checkpoint=dict(save_best='F1'))

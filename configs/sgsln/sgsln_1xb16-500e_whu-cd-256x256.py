@@ -1,0 +1,7 @@
+# SGSLN on WHU-CD, by the authors' recipe.
+_base_ = [
+    '../_base_/models/sgsln.py', '../_base_/datasets/whu_cd_256x256.py',
+    '../_base_/schedules/schedule_sgsln_500e.py',
+    '../_base_/epoch_runtime.py'
+]
+default_hooks = dict(checkpoint=dict(save_best='F1'))

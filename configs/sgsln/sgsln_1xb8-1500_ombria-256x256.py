@@ -1,0 +1,15 @@
+# SGSLN on OMBRIA, optical before and SAR after, from scratch: an encoder and a
+# semantic decoder for each sensor, that still exchange channels. A guide in the
+# data is ignored.
+_base_ = [
+    '../_base_/models/sgsln.py', '../_base_/datasets/ombria_256x256.py',
+    '../_base_/schedules/schedule_1500_ema.py', '../_base_/default_runtime.py'
+]
+model = dict(
+    data_preprocessor=dict(
+        channels=(3, 1, 3),
+        mean=[[123.675, 116.28, 103.53], 111.0, [123.675, 116.28, 103.53]],
+        std=[[58.395, 57.12, 57.375], 50.0, [58.395, 57.12, 57.375]]),
+    backbone_to={**_base_.model.backbone, 'in_channels': 1},
+    neck_to=_base_.model.neck,
+    test_cfg=dict(precision='bfloat16'))
