@@ -22,15 +22,35 @@ from opencd_gold.registry import MODELS
 
 CONFIGS = sorted((ROOT / 'configs').glob('[!_]*/*.py'))
 SIZE = 64
-# The set that a model config without data is run on, and its schedule.
-BORROWED = ('datasets/hcd3s_512x512.py', 'schedules/schedule_1500.py')
+# What a model config without data is run on, by its images, and its schedule.
+BORROWED = {2: 'datasets/pair_512x512.py', 3: 'datasets/hcd3s_512x512.py'}
+SCHEDULE = 'schedules/schedule_1500.py'
 ROOTS = dict(
+    CDDDataset='cdd',
+    DSIFNDataset='dsifn',
+    GVLMDataset='lists',
+    GoogleMapDataset='googlemap',
     HCD3SDataset='hcd3s',
     JL1CDDataset='pairs',
+    LEVIRCDDataset='lists',
+    LEVIRCDPlusDataset='lists',
+    MCDDataset='lists',
+    NJDSDataset='njds',
     OmbriaDataset='triplets',
+    OpticalPairDataset='pairs',
+    S2LookingDataset='s2looking',
     SYSUCDDataset='pairs',
     SyntheticChangeDataset='triplets',
+    WHUCDDataset='lists',
     XiongAnDataset='pairs')
+# Sets of the pairs with other names for A, B and label.
+LAYOUTS = dict(
+    cdd=('A', 'B', 'OUT'),
+    dsifn=('t1', 't2', 'mask'),
+    googlemap=('T1', 'T2', 'labels_change'),
+    lists=('A', 'B', 'label'),
+    njds=('t1', 't2', 'label'),
+    s2looking=('Image1', 'Image2', 'label'))
 # Length of a run and of the one that resumes it; an epoch is two iterations.
 LENGTHS = dict(iter=(2, 3), epoch=(2, 3))
 RUNS = itertools.count()
@@ -62,7 +82,29 @@ def data(tmp_path_factory):
     for split, part in itertools.product(
             ('train', 'val'), ('', '_s', '_m', '_l')):
         (folder / f'pairs/lists/{split}{part}.txt').write_text('0000\n0001\n')
+    for name, names in LAYOUTS.items():
+        lay_out(folder / 'pairs', folder / name, names)
     return folder
+
+
+def lay_out(source, target, names):
+    """Copy pairs to folders of other names; a list of file names a split.
+
+    CDD and the images of DSIFN are JPEG.
+    """
+    for split in ('train', 'val', 'test'):
+        files = {}
+        for old, new in zip(('A', 'B', 'label'), names):
+            jpeg = target.name == 'cdd' or (
+                target.name == 'dsifn' and old != 'label')
+            (target / split / new).mkdir(parents=True)
+            for path in sorted((source / split / old).iterdir()):
+                name = f'{path.stem}{".jpg" if jpeg else path.suffix}'
+                image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+                cv2.imwrite(str(target / split / new / name), image)
+                files[name] = None
+        (target / split / 'list').mkdir()
+        (target / split / f'list/{split}.txt').write_text('\n'.join(files))
 
 
 @pytest.fixture(autouse=True)
@@ -137,7 +179,8 @@ def tiny(path, data):
     """A config for a run of two iterations."""
     cfg = Config.fromfile(path)
     if 'train_dataloader' not in cfg:
-        for part in BORROWED:
+        images = len(cfg.model.data_preprocessor.channels)
+        for part in (BORROWED[images], SCHEDULE):
             base = Config.fromfile(ROOT / 'configs/_base_' / part)
             cfg.merge_from_dict(base.to_dict())
     cfg = cfg.to_dict()
@@ -152,6 +195,7 @@ def tiny(path, data):
     length, _ = LENGTHS[unit(cfg)]
     cfg['train_cfg'].update({f'max_{unit(cfg)}s': length},
                             val_interval=length)
+    cfg['train_cfg'].pop('val_begin', None)
     hooks = cfg['default_hooks']
     hooks['checkpoint'].update(interval=length)
     hooks['logger'].update(interval=1)
@@ -203,7 +247,7 @@ def test_model_builds_and_predicts(path):
     with torch.no_grad():
         logits = model.eval()(
             torch.randn(1, bands, SIZE, SIZE), mode='tensor')
-    assert logits.shape[:2] == (1, 2)
+    assert logits.shape[:2] == (1, model.out_channels)
     assert torch.isfinite(logits).all()
 
 
