@@ -14,7 +14,11 @@ def parse_args():
     parser = argparse.ArgumentParser(
         description='Measure a checkpoint on the test split')
     cli.add_common_arguments(parser)
-    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='checkpoint file; may be left out where the model of the config '
+        'names its checkpoints itself')
     parser.add_argument(
         '--out', metavar='DIR', help='write the change maps there, as PNG')
     parser.add_argument(
@@ -87,15 +91,31 @@ def augment(cfg):
     cfg.model = dict(cfg.tta_model, module=cfg.model)
 
 
+def check_loaded(model):
+    """Refuse a model without weights where no checkpoint is given."""
+    missing = getattr(model, 'missing_checkpoints', None)
+    if missing is None:
+        raise cli.UsageError(f'{type(model).__name__} names no checkpoint '
+                             'itself, expected CHECKPOINT')
+    if missing:
+        raise cli.UsageError(
+            f'{missing[0]} is not set, nor {len(missing) - 1} more: set them '
+            f'in the config, or by --cfg-options {missing[0]}=PATH')
+
+
 def run(args):
     """Do it, and let go of everything."""
     with cli.clear_errors():
         cfg = prepare(args)
-        # Read before anything is built, and loaded strictly: mmengine would
-        # go on with whatever fits.
-        checkpoint = load_checkpoint_file(args.checkpoint)
-        runner = cli.build_runner(cfg)
-        load_weights(cli.bare_model(runner), checkpoint, args.checkpoint)
+        if args.checkpoint is None:
+            runner = cli.build_runner(cfg)
+            check_loaded(cli.bare_model(runner))
+        else:
+            # Read before anything is built, and loaded strictly: mmengine
+            # would go on with whatever fits.
+            checkpoint = load_checkpoint_file(args.checkpoint)
+            runner = cli.build_runner(cfg)
+            load_weights(cli.bare_model(runner), checkpoint, args.checkpoint)
     with cli.clear_errors_until_start(runner):
         runner.test()
 

@@ -75,6 +75,11 @@ def gradients(model):
     }
 
 
+def tensors(model):
+    """Parameters and buffers of a model, by name."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
 class Logits(nn.Module):
     """A detector's ``mode='tensor'`` as a plain module."""
 
@@ -91,6 +96,8 @@ class DetectorContract:
 
     Attributes:
         config (str): Path of its config below ``configs/``.
+        network (str): Key of what holds data preprocessor, encoders and
+            heads in it.
         overrides (dict): Dotted keys of the config and their values.
         freeze (dict): Overrides that freeze a part of the model.
         frozen_norms (bool): Whether that part has batch norms.
@@ -98,6 +105,7 @@ class DetectorContract:
     """
 
     config: str
+    network = 'model'
     overrides = {}
     freeze = {'model.backbone.frozen_stages': 1}
     frozen_norms = True
@@ -125,6 +133,12 @@ class DetectorContract:
         cfg.merge_from_dict({**self.overrides, **(overrides or {})})
         return cfg
 
+    def read_network(self, cfg):
+        """The part of a config that ``network`` names."""
+        for key in self.network.split('.'):
+            cfg = cfg[key]
+        return cfg
+
     def build(self, overrides=None):
         return self.build_from(self.read_config(overrides))
 
@@ -135,7 +149,7 @@ class DetectorContract:
     def with_bands(self, bands_from, bands_to):
         """Config for other sensors; the guide is like the first date."""
         cfg = self.read_config()
-        model = cfg.model
+        model = self.read_network(cfg)
         preprocessor = model.data_preprocessor
         channels = (bands_from, bands_to, bands_from)
         channels = channels[:len(preprocessor.channels)]
@@ -204,7 +218,7 @@ class DetectorContract:
         modules = {name.rsplit('.', 1)[0] for name in frozen}
         before = {
             name: value.clone()
-            for name, value in model.state_dict().items()
+            for name, value in tensors(model).items()
             if name.rsplit('.', 1)[0] in modules
         }
         statistics = any('running_mean' in name for name in before)
@@ -214,7 +228,7 @@ class DetectorContract:
         optimizer.step()
         for name, parameter in model.named_parameters():
             assert (parameter.grad is None) == (name in frozen), name
-        state = model.state_dict()
+        state = tensors(model)
         for name, value in before.items():
             assert torch.equal(state[name], value), name
 
@@ -222,7 +236,7 @@ class DetectorContract:
     @pytest.mark.parametrize('divisor', [None, 32])
     def test_prediction_has_the_size_of_the_label(self, size, divisor):
         model = self.build({
-            'model.data_preprocessor.test_cfg':
+            f'{self.network}.data_preprocessor.test_cfg':
             divisor and dict(size_divisor=divisor)
         })
         for sample in self.predict(model, size=size):
@@ -238,7 +252,7 @@ class DetectorContract:
     def test_bands(self):
         """1, 3 and 4 of each sensor, unequal where it has its encoders."""
         pairs = [(1, 3), (3, 4), (4, 1)]
-        if not self.read_config().model.get('backbone_to'):
+        if not self.read_network(self.read_config()).get('backbone_to'):
             pairs = [(1, 1), (3, 3), (4, 4)]
         for pair in pairs:
             model = self.build_from(self.with_bands(*pair))
@@ -268,7 +282,7 @@ class DetectorContract:
             atol=1e-5)
 
     def test_prediction_is_that_of_the_logits(self):
-        model = self.build({'model.test_cfg.precision': 'float32'})
+        model = self.build({f'{self.network}.test_cfg.precision': 'float32'})
         batch = self.batch(model, training=False, size=(65, 83))
         samples = self.predict(model, size=(65, 83))
         logits = nn.functional.interpolate(
@@ -306,7 +320,7 @@ class DetectorContract:
 
     def test_one_channel(self):
         """Sigmoid output: losses, prediction and its threshold."""
-        keys = [f'model.{head}.' for head in self.heads]
+        keys = [f'{self.network}.{head}.' for head in self.heads]
         overrides = {f'{key}out_channels': 1 for key in keys}
         overrides.update({f'{key}threshold': 0.4 for key in keys})
         model = self.build(overrides)

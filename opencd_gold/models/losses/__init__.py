@@ -20,13 +20,15 @@ from .pyramid_distill import (
     PyramidAttentionLoss,
     PyramidFeatureLoss,
 )
+from .teacher_logits import TeacherDivergenceLoss, TeacherSquareLoss
 from .weighting import FixedWeighting, LossWeighting, UncertaintyWeighting
 
 __all__ = [
     'AttentionTransferLoss', 'ChangeCrossEntropyLoss', 'ChangeDiceLoss',
     'DistillLoss', 'FeatureAlignLoss', 'FeatureConsistencyLoss',
-    'FeatureDistillLoss', 'FeatureKLLoss', 'FixedWeighting', 'GuideAlignLoss',
-    'HardPixelCrossEntropyLoss', 'LogitDistillLoss', 'LossWeighting',
-    'PyramidAlignLoss', 'PyramidAttentionLoss', 'PyramidFeatureLoss',
-    'RegionAwareDistillLoss', 'UncertaintyWeighting'
+    'FeatureDistillLoss', 'FeatureKLLoss', 'FixedWeighting',
+    'GuideAlignLoss', 'HardPixelCrossEntropyLoss', 'LogitDistillLoss',
+    'LossWeighting', 'PyramidAlignLoss', 'PyramidAttentionLoss',
+    'PyramidFeatureLoss', 'RegionAwareDistillLoss',
+    'TeacherDivergenceLoss', 'TeacherSquareLoss', 'UncertaintyWeighting'
 ]

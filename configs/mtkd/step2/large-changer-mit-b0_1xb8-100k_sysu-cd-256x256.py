@@ -1,0 +1,4 @@
+# MTKD on SYSU-CD, step 2: the teacher for large change area ratios.
+_base_ = './small-changer-mit-b0_1xb8-100k_sysu-cd-256x256.py'
+train_dataloader = dict(dataset=dict(ann_file='lists/train_l.txt'))
+val_dataloader = dict(dataset=dict(ann_file='lists/val_l.txt'))
