@@ -87,7 +87,21 @@ class TorchBackend(Backend):
         return change.float().cpu().numpy()
 
 
-class OnnxBackend(Backend):
+class ExportedBackend(Backend):
+    """A file of ``tools/export.py``, which gives logits of raw pixels."""
+
+    @abstractmethod
+    def logits(self, img_from: np.ndarray, img_to: np.ndarray) -> np.ndarray:
+        """Logits ``(N, K, H, W)`` of raw float32 pixels of both dates."""
+
+    def _probability(self, images: np.ndarray) -> np.ndarray:
+        dates = np.split(
+            images.astype(np.float32), self.spec.channels[:1], axis=1)
+        return change_probability(
+            self.logits(*map(np.ascontiguousarray, dates)))
+
+
+class OnnxBackend(ExportedBackend):
     """A file of ``tools/export.py``, by onnxruntime alone.
 
     Args:
@@ -134,16 +148,14 @@ class OnnxBackend(Backend):
                 'tools/export.py')
         self.spec = ModelSpec.from_json(meta[KEY], str(path))
 
-    def _probability(self, images: np.ndarray) -> np.ndarray:
-        first, second = np.split(
-            images.astype(np.float32), self.spec.channels[:1], axis=1)
+    def logits(self, img_from: np.ndarray, img_to: np.ndarray) -> np.ndarray:
+        """Logits ``(N, K, H, W)`` of raw float32 pixels of both dates."""
         logits, = self.session.run(
-            None, dict(img_from=np.ascontiguousarray(first),
-                       img_to=np.ascontiguousarray(second)))
-        return change_probability(logits)
+            None, dict(img_from=img_from, img_to=img_to))
+        return logits
 
 
-class ProgramBackend(Backend):
+class ProgramBackend(ExportedBackend):
     """A ``.pt2`` file of ``tools/export.py``, by torch without model code.
 
     Args:
@@ -173,13 +185,13 @@ class ProgramBackend(Backend):
             program = move_to_device_pass(program, self.device)
         self.module = program.module()
 
-    def _probability(self, images: np.ndarray) -> np.ndarray:
+    def logits(self, img_from: np.ndarray, img_to: np.ndarray) -> np.ndarray:
+        """Logits ``(N, K, H, W)`` of raw float32 pixels of both dates."""
         import torch
-        batch = torch.from_numpy(images.astype(np.float32))
-        first, second = batch.to(self.device).split(self.spec.channels, 1)
+        images = [torch.from_numpy(image).to(self.device)
+                  for image in (img_from, img_to)]
         with torch.no_grad():
-            logits = self.module(first.contiguous(), second.contiguous())
-        return change_probability(logits.cpu().numpy())
+            return self.module(*images).cpu().numpy()
 
 
 def change_probability(logits: np.ndarray) -> np.ndarray:
@@ -259,7 +271,7 @@ class Ensemble(Backend):
         return (total / len(self.flips)).astype(np.float32)
 
 
-def load_exported(path, device: str = 'cpu') -> Backend:
+def load_exported(path, device: str = 'cpu') -> ExportedBackend:
     """Open a file of ``tools/export.py``.
 
     Args:
@@ -267,7 +279,7 @@ def load_exported(path, device: str = 'cpu') -> Backend:
         device (str): Default: ``'cpu'``.
 
     Returns:
-        Backend: Ready to run.
+        ExportedBackend: Ready to run.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -50,12 +50,7 @@ def init_model(config: Union[str, Path, Config],
     init_default_scope(config.get('default_scope', 'opencd_gold'))
     model = MODELS.build(config.model)
     if checkpoint is None:
-        # mmengine would list every parameter on the screen.
-        logger = MMLogger.get_current_instance()
-        level = logger.level
-        logger.setLevel('WARNING')
-        model.init_weights()
-        logger.setLevel(level)
+        init_weights(model)
     else:
         loaded = load_checkpoint_file(checkpoint, map_location='cpu')
         load_weights(model, loaded, str(checkpoint), strict)
@@ -66,3 +61,17 @@ def init_model(config: Union[str, Path, Config],
     model.cfg = config
     model = model.to(torch.device(device)).eval()
     return prepare_for_inference(model) if fuse else model
+
+
+def init_weights(model) -> None:
+    """Give a model its initial weights, without listing all of them.
+
+    Args:
+        model (BaseModule): Changed in place.
+    """
+    logger = MMLogger.get_current_instance()
+    level = logger.level
+    # mmengine would show every parameter on the screen.
+    logger.setLevel('WARNING')
+    model.init_weights()
+    logger.setLevel(level)

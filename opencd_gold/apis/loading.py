@@ -13,6 +13,7 @@ from opencd_gold.building import load_weights, without_downloads
 from opencd_gold.compat import load_checkpoint_file
 
 from .backends import EXPORTED, Backend, Ensemble, TorchBackend, load_exported
+from .inference import init_weights
 from .model_spec import OVERLAP, TILE_SIZE, ModelSpec
 from .publish import plain_model_config, publish
 
@@ -183,7 +184,7 @@ def _build(config: Config, checkpoint, name: str, source: str, device: str,
         network = plain if checkpoint is None else without_downloads(plain)
         model = MODELS.build(network)
         if checkpoint is None:
-            model.init_weights()
+            init_weights(model)
         else:
             load_weights(model, checkpoint, source)
         return revert_sync_batchnorm(model).to(torch.device(device)).eval()
