@@ -36,7 +36,8 @@ def version():
 
 
 optional = {name: requirements(name)
-            for name in ('geo', 'pretrained', 'tensorboard')}
+            for name in ('export', 'geo', 'pretrained', 'scenes',
+                         'tensorboard')}
 install_requires = requirements('runtime')
 if not full_mmcv_is_installed():
     install_requires += requirements('lite')
