@@ -146,7 +146,9 @@ def narrow(model):
         backbone = model.get(f'backbone{suffix}') or {}
         if 'base_channels' in backbone:
             factor = backbone['base_channels'] // 8
-            backbone.update(base_channels=8, stem_channels=16)
+            backbone['base_channels'] = 8
+            if 'stem_channels' in backbone:
+                backbone['stem_channels'] = 16
         elif 'embed_dims' in backbone:
             factor = backbone['embed_dims'] // 8
             backbone.update(embed_dims=8, num_layers=[1] * 4)
@@ -160,7 +162,7 @@ def narrow(model):
                 part['in_channels'] = [
                     width // factor for width in part['in_channels']
                 ]
-                if 'Head' in part['type']:
+                if 'Head' in part['type'] and 'channels' in part:
                     part['channels'] = 8
 
 
