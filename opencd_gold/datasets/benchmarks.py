@@ -39,8 +39,9 @@ class SyntheticChangeDataset(ChangeDataset):
 
 
 @DATASETS.register_module(name=[
-    'LEVIR_CD_Dataset', 'S2Looking_Dataset', 'SVCD_Dataset', 'WHU_CD_Dataset',
-    'CLCD_Dataset', 'DSIFN_Dataset', 'RSIPAC_CD_Dataset'
+    'OpticalPairDataset', 'LEVIR_CD_Dataset', 'S2Looking_Dataset',
+    'SVCD_Dataset', 'WHU_CD_Dataset', 'CLCD_Dataset', 'DSIFN_Dataset',
+    'RSIPAC_CD_Dataset'
 ])
 class OpticalPairDataset(ChangeDataset):
     """Two optical dates and a binary label, any suffix.

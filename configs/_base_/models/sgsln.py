@@ -16,6 +16,7 @@ model = dict(
     backbone=dict(
         type='SGSLNEncoder',
         in_channels=3,
+        base_channels=32,
         dropout=0.1,
         norm_cfg=norm_cfg),
     stage_interactions=[
