@@ -10,7 +10,7 @@ from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from models.contract import DetectorContract, make_batch, tensors
-from running import run_tool
+from running import run_processes, run_tool
 from torch import nn
 
 from opencd_gold.apis import publish
@@ -364,6 +364,20 @@ def test_teachers_follow_to_another_type():
     inputs, samples = batch()
     losses = model.eval()(inputs.double(), samples, mode='loss')
     assert torch.isfinite(losses['loss_distill_square'])
+
+
+def test_distributed_buckets_hold_the_student_alone(tmp_path):
+    """Two processes whose samples go to different teachers stay in step."""
+    script = __file__.replace('test_mtkd', 'distributed_teachers')
+    done = run_processes(2, script, tmp_path)
+    assert done.returncode == 0, done.stderr
+    one, other = (
+        load_checkpoint_file(tmp_path / f'{rank}.pth') for rank in (0, 1))
+    count = sum(p.numel() for p in MODELS.build(student()).parameters())
+    assert one['bytes'] == other['bytes'] == 4 * count
+    for name, value in one['state'].items():
+        if 'running' not in name:
+            assert torch.equal(value, other['state'][name]), name
 
 
 # what is wrong is said -------------------------------------------------------
