@@ -2,7 +2,8 @@
 # scratch; SAR has one band. Warm-ups of the losses fit 21 epochs.
 _base_ = [
     '../_base_/models/gold_mit-b0.py', '../_base_/datasets/ombria_256x256.py',
-    '../_base_/schedules/schedule_1500.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/schedule_1500_ema.py',
+    '../_base_/default_runtime.py'
 ]
 model = dict(
     data_preprocessor=dict(
@@ -18,14 +19,3 @@ model = dict(
             channel=dict(epochs=2),
             spatial=dict(epochs=2))),
     test_cfg=dict(precision='bfloat16'))
-optim_wrapper = dict(
-    type='Bf16OptimWrapper', clip_grad=dict(max_norm=5.0, norm_type=2))
-# What is validated, saved and published is the moving average of the weights.
-custom_hooks = [
-    dict(
-        type='EMAHook',
-        ema_type='ExponentialMovingAverage',
-        momentum=0.01,
-        update_buffers=True,
-        priority='NORMAL')
-]

@@ -2,7 +2,8 @@
 _base_ = [
     '../_base_/models/hetecd_mit-b0.py',
     '../_base_/datasets/ombria_256x256.py',
-    '../_base_/schedules/schedule_1500.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/schedule_1500_ema.py',
+    '../_base_/default_runtime.py'
 ]
 model = dict(
     data_preprocessor=dict(
@@ -11,14 +12,3 @@ model = dict(
         std=[[58.395, 57.12, 57.375], 50.0, [58.395, 57.12, 57.375]]),
     backbone_to=dict(in_channels=1),
     test_cfg=dict(precision='bfloat16'))
-optim_wrapper = dict(
-    type='Bf16OptimWrapper', clip_grad=dict(max_norm=5.0, norm_type=2))
-# What is validated, saved and published is the moving average of the weights.
-custom_hooks = [
-    dict(
-        type='EMAHook',
-        ema_type='ExponentialMovingAverage',
-        momentum=0.01,
-        update_buffers=True,
-        priority='NORMAL')
-]

@@ -65,18 +65,28 @@ def _seed():
     torch.manual_seed(0)
 
 
-class TestLight(DetectorContract):
+class ExportsPlainForm:
+    """An exported block has the plain form: equal in float32 alone."""
+
+    def test_export(self):
+        self.overrides = {
+            **self.overrides, 'model.test_cfg.precision': 'float32'
+        }
+        super().test_export()
+
+
+class TestLight(ExportsPlainForm, DetectorContract):
     config = 'hetecd/hetecd_mit-b0-light_1xb8-1500_ombria-256x256.py'
     overrides = ALL_BLOCKS
     frozen_norms = False
 
 
-class TestEfficientNetLite(DetectorContract):
+class TestEfficientNetLite(ExportsPlainForm, DetectorContract):
     config = 'hetecd/hetecd_efflite0_1xb8-1500_ombria-256x256.py'
     overrides = SCRATCH
 
 
-class TestGoldVariant(TeacherContract):
+class TestGoldVariant(ExportsPlainForm, TeacherContract):
     """Encoders and decoder of HeteCD in GOLD."""
 
     config = 'gold/gold_mit-b0_1xb8-1500_ombria-256x256.py'

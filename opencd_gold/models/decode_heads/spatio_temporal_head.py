@@ -85,6 +85,9 @@ class SpatioTemporalDifference(nn.Module):
       before it repeats the 3x3 convolution). Large batches go sample by
       sample.
 
+    An exported or compiled block has the plain form, whose operations every
+    format knows.
+
     Args:
         channels (int): C of each date and of the result.
         dropout_ratio (float): Channel dropout. Default: 0.1.
@@ -133,8 +136,6 @@ class SpatioTemporalDifference(nn.Module):
             Tensor: ``(N, D, h, w)``.
         """
         conv = self.conv3d[index]
-        if self.plain:
-            return F.gelu(conv(x.unsqueeze(1)).squeeze(1))
         count, _, *size = x.shape
         whole = _BLOCK - 2
         blocks = -(-self.depth // whole)
@@ -172,9 +173,8 @@ class SpatioTemporalDifference(nn.Module):
 
     def attend_plain(self, x: Tensor) -> Tensor:
         """All volumes after both attentions, ``(N, 3 D, h, w)``, plainly."""
-        volumes = torch.stack(
-            [self.volume(x, index) for index in range(len(self.conv3d))], 1)
-        volumes = volumes.flatten(0, 1)
+        features = [F.gelu(conv(x.unsqueeze(1))) for conv in self.conv3d]
+        volumes = torch.cat(features, dim=1).flatten(0, 1)
         columns = volumes.flatten(2)
         columns = columns * self.temporal(columns).softmax(dim=1)
         volumes = columns.view_as(volumes)
@@ -218,7 +218,7 @@ class SpatioTemporalDifference(nn.Module):
             Tensor: ``(N, C, h, w)``.
         """
         x = torch.stack((first, other), dim=2).flatten(1, 2).contiguous()
-        if self.plain:
+        if self.plain or torch.compiler.is_compiling():
             x = self.fuse(self.attend_plain(x))
         else:
             samples = max(_AT_ONCE * len(x) // x.numel(), 1)
