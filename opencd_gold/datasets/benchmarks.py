@@ -189,9 +189,10 @@ class S2LookingDataset(ChangeDataset):
 class MCDDataset(ChangeDataset):
     """MCD, mining change: ``{train,val,test}/{A,B,label,list}``, PNG.
 
-    Patches of 512 x 512. A folder a scene (``im1.jpg``, ``im2.jpg``, ``ref.png``) in the release;
-    ``tools/dataset_converters/split_scenes.py`` cuts and splits them. Any
-    value above 0 is change: ``label_threshold=1``.
+    Patches of 512 x 512; the release has a folder a scene (``im1.jpg``,
+    ``im2.jpg``, ``ref.png``), which
+    ``tools/dataset_converters/split_scenes.py`` splits and cuts. Any value
+    above 0 is change: ``label_threshold=1``.
     https://rodare.hzdr.de/record/3251
     """
 
