@@ -5,6 +5,8 @@
 import importlib
 import sys
 
+import opencd_gold  # noqa: F401  makes mmseg importable beside mmcv-lite
+
 
 def main(system):
     module = importlib.import_module(f'parity.test_{system}')

@@ -212,12 +212,12 @@ def test_parameter_count(reference):
     assert count == FIG.info['parameters'] == 3_457_250
 
 
-def test_dates_as_one_batch(reference):
-    """Layer norms see no batch, so the fast form is the authors' here."""
+def test_fast_form(reference):
+    """Dates as one batch, scales convolved apart: layer norms see no batch."""
     x = rule.tensor('changer/x', (1, 6, 128, 128))
     fast = load(
         REFERENCE, 'changer', FIG.info['state'],
-        **{'model.batch_dates': True})
+        **{'model.batch_dates': True, 'model.neck.plain': False})
     with torch.no_grad():
         torch.testing.assert_close(
             fast(x, mode='tensor'),
