@@ -83,12 +83,16 @@ class Layer(NamedTuple):
         limits (tuple[float, float], optional): Values that become 0 and 255,
             as 8 bit; values beyond are clipped. Default: None, as it is.
         resampling (str): Where the grids differ. Default: ``'bilinear'``.
+        has_nodata (bool): Whether the file's nodata value counts. False for
+            label maps, where 0 often is both unchanged and nodata.
+            Default: True.
     """
 
     path: str
     bands: Optional[Tuple[int, ...]] = None
     limits: Optional[Tuple[float, float]] = None
     resampling: str = 'bilinear'
+    has_nodata: bool = True
 
 
 @contextmanager
@@ -112,6 +116,8 @@ class LayerReader:
         expected (int, optional): Bands that are wanted: where the file has
             as many, one that calls itself alpha is among them, as GDAL
             marks the fourth band of any 8-bit file. Default: None.
+        own (Grid, optional): Where its pixels are, for a file that does not
+            say it. Default: None, what it says.
 
     Attributes:
         grid (Grid): It is read on.
@@ -123,12 +129,13 @@ class LayerReader:
     """
 
     def __init__(self, layer: Layer, grid: Optional[Grid] = None,
-                 expected: Optional[int] = None):
+                 expected: Optional[int] = None,
+                 own: Optional[Grid] = None):
         self.layer = layer
         self._stack = ExitStack()
         with _reading(layer.path):
             source = self._stack.enter_context(rasterio.open(layer.path))
-        self.own = Grid.of(source)
+        self.own = own or Grid.of(source)
         self.grid = grid or self.own
         optical = [index for index, meaning in zip(source.indexes,
                                                    source.colorinterp)
@@ -140,28 +147,38 @@ class LayerReader:
             raise SceneError(f'{layer.path} has {source.count} bands, '
                              f'expected those asked for: {self.bands}')
         self.dtype = np.dtype(source.dtypes[self.bands[0] - 1])
-        nodata = [source.nodatavals[band - 1] for band in self.bands]
+        nodata = [source.nodatavals[band - 1] if layer.has_nodata else None
+                  for band in self.bands]
         has_alpha = len(optical) < source.count
-        if not self.grid.same_as(self.own):
-            plain = not has_alpha and nodata[0] is None
+        moved = not self.grid.same_as(self.own)
+        if moved:
+            unmarked = {} if layer.has_nodata else dict(
+                src_nodata=None, nodata=None)
             with _reading(layer.path):
                 source = self._stack.enter_context(
                     WarpedVRT(
                         source,
+                        src_crs=self.own.crs,
+                        src_transform=self.own.transform,
                         crs=self.grid.crs,
                         transform=self.grid.transform,
                         width=self.grid.width,
                         height=self.grid.height,
                         resampling=Resampling[layer.resampling],
-                        add_alpha=plain,
-                        warp_mem_limit=64))
+                        add_alpha=not has_alpha and nodata[0] is None,
+                        warp_mem_limit=64,
+                        **unmarked))
         self._source = source
-        flags = source.mask_flag_enums[self.bands[0] - 1]
         self._nodata = nodata if nodata[0] is not None else None
-        self._masked = self._nodata is None and (
-            MaskFlags.all_valid not in flags) and (
-                not self.grid.same_as(self.own)
-                or len(optical) < source.count or MaskFlags.alpha not in flags)
+        flags = source.mask_flag_enums[self.bands[0] - 1]
+        if self._nodata is not None or MaskFlags.all_valid in flags:
+            self._masked = False
+        elif MaskFlags.nodata in flags:
+            self._masked = layer.has_nodata
+        else:
+            # A band that is read as one is no mask.
+            self._masked = (moved or len(optical) < source.count
+                            or MaskFlags.alpha not in flags)
 
     def read(self, window: Window) -> Tuple[np.ndarray, np.ndarray]:
         """Pixels of a window within the grid.
