@@ -26,7 +26,7 @@ def main():
         parser.error(f'{args.dst} exists; --force overwrites it')
     try:
         state = load_checkpoint_file(args.src)
-        state = state.get('state_dict', state)
+        state = state.get('state_dict', state.get('net', state))
         state, dead = RULES[args.system].convert(state)
     except (OSError, ValueError, KeyError) as error:
         parser.error(f'{args.src}: {error}')
