@@ -337,6 +337,9 @@ def _check_alike(name: str, teacher: nn.Module, student: nn.Module) -> None:
                         f'{student.out_channels}')
     ours, theirs = (model.data_preprocessor for model in (student, teacher))
     for key in ('channels', 'mean', 'std', 'bgr_to_rgb'):
+        if type(theirs) is not type(ours) and not (
+                hasattr(theirs, key) and hasattr(ours, key)):
+            continue  # another package's has it not, or elsewhere
         one, other = (getattr(each, key, None) for each in (ours, theirs))
         same = (torch.equal(one, other) if isinstance(one, Tensor)
                 and isinstance(other, Tensor) and one.shape == other.shape
