@@ -8,6 +8,7 @@ Memory is that of a few batches of tiles and of the ramp between two rows of
 tiles; it does not depend on the height of a scene, and on its width with
 ``4 * overlap`` bytes a column.
 """
+import shutil
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -300,7 +301,11 @@ def predict_scene(predict: Predict,
     with rasterio.Env(GDAL_CACHEMAX=_CACHE), pair.open(channels) as reader:
         grid = reader.grid
         settings = _settings(pair, grid, model, options)
+        store_folder = out_dir / f'{name}.partial'
         if not options.overwrite and _is_done(targets, settings):
+            if not options.rank:
+                # A run that was killed at its very end leaves it.
+                shutil.rmtree(store_folder, ignore_errors=True)
             return SceneResult(
                 *targets, _count_map(*targets).summary(grid.pixel_area()),
                 skipped=True)
@@ -308,7 +313,7 @@ def predict_scene(predict: Predict,
         rows, columns = (
             Axis.split(length, options.tile_size, options.overlap)
             for length in grid.shape)
-        store = PartStore(out_dir / f'{name}.partial', rows, columns)
+        store = PartStore(store_folder, rows, columns)
         if options.restart and options.world_size > 1:
             raise SceneError('restart: several processes share the scene; '
                              f'delete {store.folder} instead')

@@ -233,6 +233,26 @@ def test_finished_maps_are_left_alone(pair, tmp_path):
                                        > 0.7).sum()
 
 
+@pytest.mark.parametrize('step', ['join', 'remove'])
+def test_killed_at_the_end(pair, tmp_path, monkeypatch, step):
+    """Before the maps are there, or before their parts are gone."""
+
+    def die(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module.PartStore, step, die)
+        with pytest.raises(KeyboardInterrupt):
+            run(pair, tmp_path / 'out')
+    assert (tmp_path / 'out/a.partial').is_dir()
+    counter = Counter()
+    result = run(pair, tmp_path / 'out', counter)
+    assert counter.tiles == 0
+    assert result.skipped == (step == 'remove')
+    assert sorted(content(tmp_path / 'out')) == [
+        'a_mask.tif', 'a_probability.tif']
+
+
 def test_two_ranks_share(pair, tmp_path):
     """Rank 1 first; rank 0 finds its rows and joins all."""
     whole = run(pair, tmp_path / 'whole')
