@@ -178,7 +178,7 @@ def _trace(network: Deployed, spec) -> torch.export.ExportedProgram:
     """The network's graph, of any batch, height and width."""
     free = {axis: torch.export.Dim.AUTO for axis in (0, 2, 3)}
     try:
-        return torch.export.export(
+        program = torch.export.export(
             network, _samples(spec.channels, _TRACED),
             dynamic_shapes=(free, free))
     except Exception as error:
@@ -186,6 +186,17 @@ def _trace(network: Deployed, spec) -> torch.export.ExportedProgram:
         raise ValueError(f'{spec.name} cannot be exported: its computation '
                          f'depends on the data or on sizes: {first}'
                          ) from error
+    inputs = set(program.graph_signature.user_inputs)
+    for node in program.graph.nodes:
+        if node.name not in inputs:
+            continue
+        for axis, word in ((0, 'batch'), (2, 'height'), (3, 'width')):
+            if isinstance(node.meta['val'].shape[axis], int):
+                raise ValueError(
+                    f'{spec.name} cannot be exported: its computation fixes '
+                    f'the {word} of {node.name} to that of the example, '
+                    f'{_TRACED}, expected any')
+    return program
 
 
 def _write_onnx(program, path: Path, description: str) -> None:

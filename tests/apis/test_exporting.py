@@ -160,6 +160,19 @@ def test_model_that_looks_at_its_data(exported, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_model_of_one_batch_size(exported, tmp_path, monkeypatch):
+    from opencd_gold.apis.exporting import Deployed
+    forward = Deployed.forward
+
+    def fixed(self, img_from, img_to):
+        img_from = torch.cat([img_from[:1], img_from[1:].view(1, 3, 96, 128)])
+        return forward(self, img_from, img_to)
+
+    monkeypatch.setattr(Deployed, 'forward', fixed)
+    with pytest.raises(ValueError, match='fixes the batch of img_from'):
+        export(exported / 'tiny.pth', tmp_path / 'tiny.pt2')
+
+
 @pytest.mark.parametrize('content, text', [
     (b'nonsense', 'cannot be'), (None, 'has no (metadata|extra file) ')])
 @pytest.mark.parametrize('kind', KINDS)
