@@ -8,6 +8,7 @@ model = dict(
     type='TripleBranchDetector',
     teacher_inputs='from+to+guide',
     detach_to=True,
+    teacher_interaction=False,
     teacher_head=dict(num_inputs=3, **_base_.head),
     distill_losses=[
         dict(type='LogitDistillLoss', temperature=2.0, reduction='pixel'),
@@ -17,7 +18,7 @@ model = dict(
         type='FixedWeighting',
         groups=dict(
             cd=dict(student=1.0, teacher=0.4),
-            distill=dict(output=1.0, guide=2.0)),
+            distill=dict(output=1.0, guide=4.0)),
         schedules=dict(
             output=dict(kind='cosine', epochs=2),
             guide=dict(kind='inverse', epochs=1))),

@@ -49,6 +49,9 @@ class TripleBranchDetector(BitemporalDetector):
             the first date, as published. Default: True.
         detach_to (bool): Nor that of the second date, where the teacher sees
             it. Default: False.
+        teacher_interaction (bool): First date and guide go through the
+            student's interaction before the teacher's head, as published;
+            its weights then serve two kinds of pairs. Default: True.
         iters_per_epoch (int, optional): What an epoch is for schedules in an
             iteration-based run. Default: None, the length of the data set
             over the batch.
@@ -77,6 +80,7 @@ class TripleBranchDetector(BitemporalDetector):
                  teacher_inputs: str = 'from+guide',
                  detach_from: bool = True,
                  detach_to: bool = False,
+                 teacher_interaction: bool = True,
                  iters_per_epoch: int = None,
                  copy_classifier: bool = True,
                  channels_last: bool = False,
@@ -100,6 +104,7 @@ class TripleBranchDetector(BitemporalDetector):
         self.teacher_inputs = teacher_inputs
         self.detach_from = detach_from
         self.detach_to = detach_to
+        self.teacher_interaction = teacher_interaction
         self.iters_per_epoch = iters_per_epoch
         self.copy_classifier = copy_classifier
         self._with_teacher = False
@@ -159,7 +164,7 @@ class TripleBranchDetector(BitemporalDetector):
         """
         first = detached(feat_from) if self.detach_from else feat_from
         pair = (first, feat_guide)
-        if self.interaction is not None:
+        if self.interaction is not None and self.teacher_interaction:
             pair = self.interaction(*pair)
         views = dict(zip(('from', 'guide'), pair))
         views['to'] = detached(feat_to) if self.detach_to else feat_to
