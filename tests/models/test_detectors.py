@@ -324,6 +324,15 @@ def test_detach_to(cut):
     assert ('backbone_to' in parts) == ('neck_to' in parts) == (not cut)
 
 
+@pytest.mark.parametrize('shared', [True, False])
+def test_teacher_interaction(shared):
+    model = build(privileged(teacher_interaction=shared))
+    teacher = model.forward_branches(images(CHANNELS))[1]
+    parts = reached(model, teacher.logits.sum())
+    assert 'teacher_head' in parts
+    assert ('interaction' in parts) == shared
+
+
 @pytest.mark.parametrize('copied', [True, False])
 def test_copy_classifier(copied):
     model = build(triple(copy_classifier=copied))
