@@ -2,6 +2,9 @@
 
     python tools/test.py CONFIG CHECKPOINT --show-dir out/
     bash tools/dist_test.sh CONFIG CHECKPOINT GPUS
+
+A config whose model names its checkpoints itself (configs/mtkd/op) needs no
+CHECKPOINT.
 """
 import argparse
 

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.model import ExponentialMovingAverage
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
-from models.contract import DetectorContract, make_batch, tensors
+from models.contract import CONFIGS, DetectorContract, make_batch, tensors
 from running import run_processes, run_tool
 from torch import nn
 
@@ -329,7 +329,8 @@ def test_a_segmentor_of_mmsegmentation_teaches_and_learns():
 
 def test_gold_as_the_student_by_config_alone():
     cfg = Config.fromfile(
-        'configs/mtkd/step3/mtkd-gold-efflite0_1xb8-1500_ombria-256x256.py')
+        CONFIGS /
+        'mtkd/step3/mtkd-gold-efflite0_1xb8-1500_ombria-256x256.py')
     cfg.model.student.backbone.pretrained = False
     cfg.model.student.backbone_to.pretrained = False
     init_default_scope('opencd_gold')
@@ -545,10 +546,10 @@ def test_nothing_here_trains(partitions):
         op(partitions[:3])
 
 
-def test_origin_and_partitions_by_the_tool(tmp_path, monkeypatch, capsys):
+def test_origin_and_partitions_by_the_tool(tmp_path, monkeypatch):
     """test.py with the checkpoints that the config names."""
     write_triplets(tmp_path / 'data', dict(test=3), size=64, seed=1)
-    config = 'configs/mtkd/op/op-changer-efflite0_ombria-ac-256x256.py'
+    config = CONFIGS / 'mtkd/op/op-changer-efflite0_ombria-ac-256x256.py'
     cfg = Config.fromfile(config)
     origin = cfg.model.origin.model
     origin.backbone.pretrained = False
@@ -575,7 +576,7 @@ def test_origin_and_partitions_by_the_tool(tmp_path, monkeypatch, capsys):
 
 
 def test_the_tool_asks_for_a_checkpoint_otherwise(monkeypatch):
-    config = 'configs/changer/changer-r18_1xb8-200k_jl1cd-512x512.py'
+    config = CONFIGS / 'changer/changer-r18_1xb8-200k_jl1cd-512x512.py'
     message = run_tool(monkeypatch, 'tools/test.py', config)
     assert 'names no checkpoint itself, expected CHECKPOINT' in message
 
