@@ -38,7 +38,7 @@ def run_python(*arguments, **environment):
             text=True,
             start_new_session=True) as process:
         try:
-            output, errors = process.communicate(timeout=120)
+            output, errors = process.communicate(timeout=300)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             raise

@@ -15,6 +15,7 @@ from typing import Dict, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from .backends import EXPORTED, TorchBackend, load_exported
 from .loading import load_backend
@@ -191,7 +192,7 @@ def _trace(network: Deployed, spec) -> torch.export.ExportedProgram:
         if node.name not in inputs:
             continue
         for axis, word in ((0, 'batch'), (2, 'height'), (3, 'width')):
-            if isinstance(node.meta['val'].shape[axis], int):
+            if is_concrete_int(node.meta['val'].shape[axis]):
                 raise ValueError(
                     f'{spec.name} cannot be exported: its computation fixes '
                     f'the {word} of {node.name} to that of the example, '

@@ -166,8 +166,7 @@ def test_model_of_one_batch_size(exported, tmp_path, monkeypatch):
     forward = Deployed.forward
 
     def fixed(self, img_from, img_to):
-        img_from = torch.cat([img_from[:1], img_from[1:].view(1, 3, 96, 128)])
-        return forward(self, img_from, img_to)
+        return forward(self, img_from + 0 * int(img_from.shape[0]), img_to)
 
     monkeypatch.setattr(Deployed, 'forward', fixed)
     with pytest.raises(ValueError, match='fixes the batch of img_from'):

@@ -341,7 +341,7 @@ def test_two_processes(tmp_path):
             str(tmp_path)
         ],
         check=True,
-        timeout=120)
+        timeout=300)
     label = random_map('label', 0.2, (5, 8, 8))
     prediction = random_map('found', 0.2, (5, 8, 8))
     alone = evaluate([make_sample(*pair) for pair in zip(label, prediction)])

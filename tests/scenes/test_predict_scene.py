@@ -3,6 +3,7 @@ import json
 import os
 import resource
 import shutil
+import time
 
 import numpy as np
 import pytest
@@ -27,13 +28,18 @@ def pointwise(images):
 
 
 class Counter:
-    """``pointwise`` that counts tiles, and may die."""
+    """``pointwise`` that counts tiles, and may die.
 
-    def __init__(self, dies_after=10**9):
-        self.tiles, self.dies_after = 0, dies_after
+    Dies when ``after`` is there, which another thread writes.
+    """
+
+    def __init__(self, dies_after=10**9, after=None):
+        self.tiles, self.dies_after, self.after = 0, dies_after, after
 
     def __call__(self, images):
         if self.tiles >= self.dies_after:
+            while self.after and not self.after.exists():
+                time.sleep(0.01)
             raise KeyboardInterrupt
         self.tiles += len(images)
         return pointwise(images)
@@ -144,7 +150,8 @@ def test_interrupted_run_goes_on(pair, tmp_path):
     whole = run(pair, tmp_path / 'whole')
     every = Counter()
     run(pair, tmp_path / 'other', every)
-    first = Counter(dies_after=9)
+    part = tmp_path / 'out/a.partial/part-00000-0000.tif'
+    first = Counter(dies_after=9, after=part)
     with pytest.raises(KeyboardInterrupt):
         run(pair, tmp_path / 'out', first)
     assert [path.name for path in (tmp_path / 'out').iterdir()] == [
@@ -326,9 +333,9 @@ def test_folder_that_cannot_be_made(pair, tmp_path):
 
 
 def test_damaged_part_is_named(pair, tmp_path):
-    with pytest.raises(KeyboardInterrupt):
-        run(pair, tmp_path / 'out', Counter(dies_after=9))
     part = tmp_path / 'out/a.partial/part-00000-0000.tif'
+    with pytest.raises(KeyboardInterrupt):
+        run(pair, tmp_path / 'out', Counter(dies_after=9, after=part))
     part.write_bytes(part.read_bytes()[:50])
     with pytest.raises(SceneError, match='part-00000-0000.tif is damaged'):
         run(pair, tmp_path / 'out')

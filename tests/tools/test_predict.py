@@ -154,7 +154,7 @@ runpy.run_path({str(ROOT / TOOL)!r}, run_name='__main__')
                files / 'tiny.pth', '--out', tmp_path / 'out', '--device',
                'cpu', '--quiet', *TILES]
     done = subprocess.run([sys.executable, script, *map(str, options)],
-                          capture_output=True, text=True, timeout=120)
+                          capture_output=True, text=True, timeout=300)
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert names(tmp_path / 'out') == ['scene0.partial']
     error = call('A/scene0.tif', 'B/scene0.tif', *TILES, '--threshold', 0.4)
