@@ -6,6 +6,7 @@ once.
 """
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -24,6 +25,10 @@ CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py')
                  if '_base_' not in path.parts)
 # Origin and partitions are for testing alone: tests/models/test_mtkd.py.
 TRAINED = [path for path in CONFIGS if path.parent.name != 'op']
+# Resuming is the runner's; of each folder a run by iterations and one by
+# epochs shows that it has all that it needs.
+RESUMED = {(path.parent, bool(re.search(r'-\d+e_', path.stem))): path
+           for path in reversed(TRAINED)}.values()
 SIZE = 64
 # What a model config without data is run on, by its images, and its schedule.
 BORROWED = {2: 'datasets/pair_512x512.py', 3: 'datasets/hcd3s_512x512.py'}
@@ -280,6 +285,8 @@ def test_config_trains_resumes_and_tests(path, data, tmp_path, monkeypatch):
     cfg = tiny(path, data)
     counted = unit(cfg)
     first, last = LENGTHS[counted]
+    if path not in RESUMED:
+        last = first
     iterations = last * (2 if counted == 'epoch' else 1)
 
     def run(tool, *arguments):
@@ -290,8 +297,9 @@ def test_config_trains_resumes_and_tests(path, data, tmp_path, monkeypatch):
 
     run('tools/train.py')
     assert (work_dir / f'{counted}_{first}.pth').is_file()
-    cfg.train_cfg[f'max_{counted}s'] = last
-    run('tools/train.py', '--resume')
+    if path in RESUMED:
+        cfg.train_cfg[f'max_{counted}s'] = last
+        run('tools/train.py', '--resume')
     trained = work_dir / f'{counted}_{last}.pth'
     checkpoint = load_checkpoint_file(trained)
     assert checkpoint['meta']['iter'] == iterations
