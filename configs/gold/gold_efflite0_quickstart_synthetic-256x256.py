@@ -6,8 +6,8 @@ _base_ = [
     '../_base_/schedules/schedule_1500.py', '../_base_/default_runtime.py'
 ]
 max_iters = 300
-optim_wrapper = dict(
-    type='Bf16OptimWrapper', clip_grad=dict(max_norm=5.0, norm_type=2))
+# Too few iterations for the moving average of the weights.
+custom_hooks = []
 param_scheduler = [
     dict(
         type='LinearLR',

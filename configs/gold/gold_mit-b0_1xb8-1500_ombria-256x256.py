@@ -2,14 +2,11 @@
 # scratch; SAR has one band. Warm-ups of the losses fit 21 epochs.
 _base_ = [
     '../_base_/models/gold_mit-b0.py', '../_base_/datasets/ombria_256x256.py',
-    '../_base_/schedules/schedule_1500_ema.py',
+    '../_base_/schedules/schedule_1500.py',
     '../_base_/default_runtime.py'
 ]
 model = dict(
-    data_preprocessor=dict(
-        channels=(3, 1, 3),
-        mean=[[123.675, 116.28, 103.53], 111.0, [123.675, 116.28, 103.53]],
-        std=[[58.395, 57.12, 57.375], 50.0, [58.395, 57.12, 57.375]]),
+    data_preprocessor=_base_.data_preprocessor,
     backbone_to=dict(in_channels=1),
     loss_weighting=dict(
         schedules=dict(

@@ -6,10 +6,7 @@ _base_ = [
 light_backbone = dict(base_channels=32, stem_channels=64)
 light_neck = dict(in_channels=[32, 64, 128, 256], channels=64)
 model = dict(
-    data_preprocessor=dict(
-        channels=(3, 1, 3),
-        mean=[[123.675, 116.28, 103.53], 111.0, [123.675, 116.28, 103.53]],
-        std=[[58.395, 57.12, 57.375], 50.0, [58.395, 57.12, 57.375]]),
+    data_preprocessor=_base_.data_preprocessor,
     backbone=light_backbone,
     backbone_to=dict(in_channels=1, **light_backbone),
     neck=light_neck,
@@ -24,14 +21,3 @@ model = dict(
             feature=dict(epochs=2),
             output=dict(epochs=2))),
     test_cfg=dict(precision='bfloat16'))
-optim_wrapper = dict(
-    type='Bf16OptimWrapper', clip_grad=dict(max_norm=5.0, norm_type=2))
-# What is validated, saved and published is the moving average of the weights.
-custom_hooks = [
-    dict(
-        type='EMAHook',
-        ema_type='ExponentialMovingAverage',
-        momentum=0.01,
-        update_buffers=True,
-        priority='NORMAL')
-]

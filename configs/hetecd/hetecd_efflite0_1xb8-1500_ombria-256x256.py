@@ -4,6 +4,6 @@
 _base_ = [
     '../_base_/models/hetecd_efflite0.py',
     '../_base_/datasets/ombria_256x256.py',
-    '../_base_/schedules/schedule_1500_ema.py',
+    '../_base_/schedules/schedule_1500.py',
     '../_base_/default_runtime.py'
 ]

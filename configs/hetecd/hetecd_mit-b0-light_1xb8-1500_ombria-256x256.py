@@ -2,13 +2,10 @@
 _base_ = [
     '../_base_/models/hetecd_mit-b0.py',
     '../_base_/datasets/ombria_256x256.py',
-    '../_base_/schedules/schedule_1500_ema.py',
+    '../_base_/schedules/schedule_1500.py',
     '../_base_/default_runtime.py'
 ]
 model = dict(
-    data_preprocessor=dict(
-        channels=(3, 1, 3),
-        mean=[[123.675, 116.28, 103.53], 111.0, [123.675, 116.28, 103.53]],
-        std=[[58.395, 57.12, 57.375], 50.0, [58.395, 57.12, 57.375]]),
+    data_preprocessor=_base_.data_preprocessor,
     backbone_to=dict(in_channels=1),
     test_cfg=dict(precision='bfloat16'))

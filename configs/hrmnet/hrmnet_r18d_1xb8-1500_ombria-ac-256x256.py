@@ -2,6 +2,6 @@
 _base_ = [
     '../_base_/models/hrmnet_r18d.py',
     '../_base_/datasets/ombria-ac_256x256.py',
-    '../_base_/schedules/schedule_1500_ema.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/schedule_1500.py', '../_base_/default_runtime.py'
 ]
 model = dict(test_cfg=dict(precision='bfloat16'))

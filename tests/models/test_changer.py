@@ -171,27 +171,27 @@ def test_equal_dates_without_flow_leave_nothing():
 
 
 def test_hard_pixels_by_hand():
-    """Pixels of p 0.9, 0.6, 0.3 and an ignored one, over all four."""
-    p = torch.tensor([0.9, 0.6, 0.3, 0.1])
-    logits = torch.stack([p.log(), (1 - p).log()]).view(1, 2, 2, 2)
-    target = torch.tensor([[[0, 0], [0, 255]]])
+    """Five pixels and an ignored one, over all six."""
+    p = torch.tensor([0.9, 0.8, 0.6, 0.3, 0.2, 0.1])
+    logits = torch.stack([p.log(), (1 - p).log()]).view(1, 2, 2, 3)
+    target = torch.tensor([[[0, 0, 0], [0, 0, 255]]])
     entropy = -p.log()
 
     def value(**options):
         return HardPixelCrossEntropyLoss(**options)(logits, target)
 
-    # Of three valid pixels the second smallest is 0.6, below 0.7.
+    # Of five valid pixels the third smallest is 0.6, below 0.7.
     torch.testing.assert_close(
-        value(thresh=0.7, min_kept=1), entropy[1:3].sum() / 4)
-    # Strictly below: one is kept.
+        value(thresh=0.7, min_kept=2), entropy[2:5].sum() / 6)
+    # Strictly below: two are kept.
     torch.testing.assert_close(
-        value(thresh=0.1, min_kept=1), entropy[2] / 4)
+        value(thresh=0.1, min_kept=2), entropy[3:5].sum() / 6)
     torch.testing.assert_close(
-        value(thresh=0.1, min_kept=2), entropy[1:3].sum() / 4)
+        value(thresh=0.1, min_kept=3), entropy[2:5].sum() / 6)
     # More than there are: up to the largest, which is not below itself.
     torch.testing.assert_close(
         value(thresh=0.1, min_kept=9, loss_weight=2.),
-        2 * entropy[1:3].sum() / 4)
+        2 * entropy[1:5].sum() / 6)
 
 
 def test_hard_pixels_of_nothing_are_zero():
@@ -210,5 +210,5 @@ def test_hard_pixels_of_one_channel():
     loss = HardPixelCrossEntropyLoss(thresh=1.1)(z, target)
     expected = F.binary_cross_entropy_with_logits(z[:, 0], target.float())
     torch.testing.assert_close(loss, expected)
-    with pytest.raises(ValueError, match='min_kept must be positive'):
-        HardPixelCrossEntropyLoss(min_kept=0)
+    with pytest.raises(ValueError, match='min_kept must be at least 2'):
+        HardPixelCrossEntropyLoss(min_kept=1)

@@ -4,8 +4,9 @@ import torch
 from models.contract import DetectorContract
 from models.forms import check_forms, read
 
-from opencd_gold.models.backbones import OddChannelExchange, SGSLNEncoder
+from opencd_gold.models.backbones import SGSLNEncoder
 from opencd_gold.models.decode_heads.sgsln_head import soft_labels
+from opencd_gold.models.layers import ChannelExchange
 from opencd_gold.models.layers.pooled_attention import channel_kernel
 
 RECIPE = 'sgsln/sgsln_1xb16-500e_levir-cd-256x256.py'
@@ -50,7 +51,7 @@ def test_units_shuffle_channels():
 
 def test_even_channels_stay_with_their_date():
     a, b = torch.zeros(1, 4, 2, 2), torch.ones(1, 4, 2, 2)
-    first, second = OddChannelExchange()(a, b)
+    first, second = ChannelExchange(offset=1)(a, b)
     assert first[0, :, 0, 0].tolist() == [0, 1, 0, 1]
     assert second[0, :, 0, 0].tolist() == [1, 0, 1, 0]
 

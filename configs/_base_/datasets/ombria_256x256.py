@@ -4,6 +4,12 @@ dataset_type = 'OmbriaDataset'
 data_root = 'data/ombria'
 crop_size = (128, 128)
 
+# ImageNet's of the optical images; of SAR the middle and spread of its 8 bits.
+data_preprocessor = dict(
+    type='ChangeDataPreProcessor',
+    channels=(3, 1, 3),
+    mean=[[123.675, 116.28, 103.53], 111.0, [123.675, 116.28, 103.53]],
+    std=[[58.395, 57.12, 57.375], 50.0, [58.395, 57.12, 57.375]])
 load_triplet = dict(
     type='MultiImgLoadImageFromFile',
     color_order='rgb',

@@ -20,7 +20,7 @@ model = dict(
         dropout=0.1,
         norm_cfg=norm_cfg),
     stage_interactions=[
-        None, None, None, dict(type='OddChannelExchange'), None
+        None, None, None, dict(type='ChannelExchange', offset=1), None
     ],
     neck=dict(type='TopDownDecoder', in_channels=widths, norm_cfg=norm_cfg),
     decode_head=dict(

@@ -1,11 +1,12 @@
-# AdamW, linear warm-up, then polynomial decay to zero over 1500 iterations.
+# AdamW in bfloat16, linear warm-up, then polynomial decay to zero over 1500
+# iterations: the protocol of docs/benchmarks.md on OMBRIA.
 max_iters = 1500
 warmup_iters = 75
 optim_wrapper = dict(
-    type='OptimWrapper',
+    type='Bf16OptimWrapper',
     optimizer=dict(
         type='FusedAdamW', lr=5e-4, betas=(0.9, 0.999), weight_decay=0.01),
-    clip_grad=dict(max_norm=0.5, norm_type=2))
+    clip_grad=dict(max_norm=5.0, norm_type=2))
 param_scheduler = [
     dict(
         type='LinearLR',
@@ -26,3 +27,12 @@ train_cfg = dict(
     type='ResumableIterTrainLoop', max_iters=max_iters, val_interval=250)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
+# What is validated, saved and published is the moving average of the weights.
+custom_hooks = [
+    dict(
+        type='EMAHook',
+        ema_type='ExponentialMovingAverage',
+        momentum=0.01,
+        update_buffers=True,
+        priority='NORMAL')
+]

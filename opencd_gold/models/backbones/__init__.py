@@ -1,8 +1,6 @@
 """Encoders that mmsegmentation lacks."""
 from .efficientnet_lite import EfficientNetLite
 from .mix_transformer import MixTransformer
-from .sgsln_encoder import OddChannelExchange, SGSLNEncoder
+from .sgsln_encoder import SGSLNEncoder
 
-__all__ = [
-    'EfficientNetLite', 'MixTransformer', 'OddChannelExchange', 'SGSLNEncoder'
-]
+__all__ = ['EfficientNetLite', 'MixTransformer', 'SGSLNEncoder']

@@ -14,7 +14,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils import checkpoint as activation_checkpoint
 
 from opencd_gold.models.layers import (
-    ChannelExchange,
     ConvBlockAttention,
     DefaultInitConvModule,
     stages_of,
@@ -103,7 +102,8 @@ class SGSLNEncoder(BaseModule):
     """Light encoder of five stages at strides 1, 2, 4, 8, 16.
 
     In SGSLN the dates exchange every second channel after the fourth stage:
-    :class:`OddChannelExchange` in the ``stage_interactions`` of an
+    :class:`~opencd_gold.models.layers.ChannelExchange` with ``offset=1`` in
+    the ``stage_interactions`` of an
     :class:`~opencd_gold.models.InteractingDetector`.
 
     Args:
@@ -203,29 +203,3 @@ def _(backbone: SGSLNEncoder) -> List[Callable[[Tensor], Tensor]]:
         partial(backbone.stage, index)
         for index in range(len(backbone.stages))
     ]
-
-
-@MODELS.register_module()
-class OddChannelExchange(ChannelExchange):
-    """Swap every second channel between two dates, the odd ones.
-
-    :class:`~opencd_gold.models.layers.ChannelExchange` swaps the even ones.
-    Neither has parameters; which of the two a network has seen in training
-    decides what its decoder takes for the first date.
-    """
-
-    def __init__(self):
-        super().__init__(p=0.5)
-
-    def forward(self, feat_from: Tensor,
-                feat_to: Tensor) -> Tuple[Tensor, Tensor]:
-        """Swap.
-
-        Args:
-            feat_from (Tensor): First date, ``(N, C, h, w)``.
-            feat_to (Tensor): Other date, same shape.
-
-        Returns:
-            tuple[Tensor, Tensor]: Both dates, same shapes.
-        """
-        return super().forward(feat_to, feat_from)

@@ -18,8 +18,7 @@ from mmcv.cnn import ConvModule, build_activation_layer, build_norm_layer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from opencd_gold.models.layers import conv_over_scales, resize_map
-from opencd_gold.models.layers.split_conv import add
+from opencd_gold.models.layers import add, conv_over_scales, resize_map
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 

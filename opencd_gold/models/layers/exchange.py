@@ -17,16 +17,21 @@ Pair = Tuple[Tensor, Tensor]
 
 
 class _Exchange(BaseModule):
-    """Swap every k-th index of ``axis``, k = int(1 / p)."""
+    """Swap every k-th index of ``axis``, k = int(1 / p), from ``offset``."""
 
     axis: int
 
-    def __init__(self, p: float = 0.5):
+    def __init__(self, p: float = 0.5, offset: int = 0):
         super().__init__()
+        name = type(self).__name__
         if not 0 < p <= 1:
-            raise ValueError(f'{type(self).__name__}: p must be above 0 and '
-                             f'at most 1, got {p}')
+            raise ValueError(
+                f'{name}: p must be above 0 and at most 1, got {p}')
         self.period = int(1 / p)
+        if not 0 <= offset < self.period:
+            raise ValueError(f'{name}: offset must be at least 0 and below '
+                             f'{self.period}, got {offset}')
+        self.offset = offset
 
     def forward(self, feat_from: Tensor, feat_to: Tensor) -> Pair:
         """Swap.
@@ -42,7 +47,7 @@ class _Exchange(BaseModule):
             feat_from.shape[self.axis], device=feat_from.device)
         shape = [1] * feat_from.ndim
         shape[self.axis] = -1
-        swapped = (index % self.period == 0).view(shape)
+        swapped = (index % self.period == self.offset).view(shape)
         return (torch.where(swapped, feat_to, feat_from),
                 torch.where(swapped, feat_from, feat_to))
 
@@ -57,6 +62,10 @@ class SpatialExchange(_Exchange):
     Args:
         p (float): Share that is swapped, see :class:`ChannelExchange`.
             Default: 0.5.
+        offset (int): First column that is swapped. Default: 0.
+
+    Raises:
+        ValueError: As :class:`ChannelExchange`.
     """
 
     axis = -1
@@ -71,9 +80,12 @@ class ChannelExchange(_Exchange):
             reciprocals of whole numbers are met; others give the next larger
             share, as in the authors' code (0.4 and 0.5 are the same).
             Default: 0.5.
+        offset (int): First channel that is swapped, below k. 1 swaps the odd
+            channels, as SGSLN does (https://arxiv.org/abs/2311.11302).
+            Default: 0.
 
     Raises:
-        ValueError: For another share.
+        ValueError: For another share or offset.
     """
 
     axis = 1

@@ -1,6 +1,8 @@
 """Cross entropy of the pixels that are hard."""
-import torch
+from types import SimpleNamespace
+
 import torch.nn.functional as F
+from mmseg.structures.sampler import OHEMPixelSampler
 from torch import Tensor, nn
 
 from opencd_gold.registry import MODELS
@@ -18,20 +20,20 @@ class HardPixelCrossEntropyLoss(nn.Module):
     .. math:: p_i < \max(p_{(k)}, t), \quad k = \min(m n, n_{valid} - 1)
 
     with :math:`p_{(k)}` the k-th smallest of all, from 0. The sum over those
-    is divided by the number of all pixels, easy and ignored ones included, as
-    in mmsegmentation's ``OHEMPixelSampler`` with its cross entropy, which
+    is divided by the number of all pixels, easy and ignored ones included:
+    mmsegmentation's ``OHEMPixelSampler`` with its cross entropy, which
     Changer trains with. (Online hard example mining:
     https://arxiv.org/abs/1604.03540.)
 
     Args:
         thresh (float): t. Default: 0.7.
-        min_kept (int): m, pixels a sample that count at least. Default:
-            100000.
+        min_kept (int): m, pixels a sample that count at least, 2 or more.
+            Default: 100000.
         loss_weight (float): Default: 1.
         loss_name (str): Default: ``'loss_ce'``.
 
     Raises:
-        ValueError: If ``min_kept`` is not positive.
+        ValueError: If ``min_kept`` is below 2.
     """
 
     def __init__(self,
@@ -40,9 +42,9 @@ class HardPixelCrossEntropyLoss(nn.Module):
                  loss_weight: float = 1.,
                  loss_name: str = 'loss_ce'):
         super().__init__()
-        if min_kept < 1:
-            raise ValueError('HardPixelCrossEntropyLoss: min_kept must be '
-                             f'positive, got {min_kept}')
+        if min_kept < 2:
+            raise ValueError('HardPixelCrossEntropyLoss: min_kept must be at '
+                             f'least 2, got {min_kept}')
         self.thresh = thresh
         self.min_kept = min_kept
         self.loss_weight = loss_weight
@@ -60,21 +62,11 @@ class HardPixelCrossEntropyLoss(nn.Module):
         Returns:
             Tensor: Scalar; 0 where all pixels are ignored.
         """
+        logits = two_classes(logits)
         entropy = F.cross_entropy(
-            two_classes(logits),
-            target,
-            ignore_index=ignore_index,
-            reduction='none')
-        valid = target != ignore_index
-        with torch.no_grad():
-            probability = torch.exp(-entropy)
-            threshold = self._threshold(probability[valid], len(target))
-            hard = valid & (probability < threshold)
-        return self.loss_weight * (entropy * hard).sum() / entropy.numel()
-
-    def _threshold(self, probability: Tensor, samples: int):
-        """Probability below which a pixel counts."""
-        if not len(probability):
-            return self.thresh
-        rank = min(self.min_kept * samples, len(probability) - 1)
-        return probability.kthvalue(rank + 1).values.clamp(min=self.thresh)
+            logits, target, ignore_index=ignore_index, reduction='none')
+        sampler = OHEMPixelSampler(
+            SimpleNamespace(ignore_index=ignore_index), self.thresh,
+            self.min_kept)
+        hard = sampler.sample(logits, target.unsqueeze(1))
+        return self.loss_weight * (entropy * hard).mean()
