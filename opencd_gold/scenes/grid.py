@@ -180,11 +180,16 @@ class LayerReader:
             self._masked = (moved or len(optical) < source.count
                             or MaskFlags.alpha not in flags)
 
-    def read(self, window: Window) -> Tuple[np.ndarray, np.ndarray]:
+    def read(self, window: Window,
+             shape: Optional[Tuple[int, int]] = None
+             ) -> Tuple[np.ndarray, np.ndarray]:
         """Pixels of a window within the grid.
 
         Args:
             window (Window): In pixels of the grid.
+            shape (tuple[int, int], optional): Rows and columns to read it
+                in, from overviews where there are some. Default: None, those
+                of the window.
 
         Returns:
             tuple[ndarray, ndarray]: Pixels ``(C, H, W)`` and ``(H, W)``
@@ -198,7 +203,7 @@ class LayerReader:
         where = (f' at rows {rows[0]} to {rows[1]}, columns {columns[0]} to '
                  f'{columns[1]}')
         with _reading(self.layer.path, where):
-            return self._read(window=window)
+            return self._read(shape, window)
 
     def read_small(self, shape: Tuple[int, int]
                    ) -> Tuple[np.ndarray, np.ndarray]:

@@ -198,10 +198,32 @@ def predict_array(predict: Predict, images: np.ndarray, valid: np.ndarray,
     def take(row, column, cell, _):
         found[rows.cell(row), columns.cell(column)] = cell
 
-    tiles = read_tiles(
-        _ArrayReader(images, valid), rows, columns, [range(len(rows))])
-    run_tiles(predict, tiles, _Cells(rows, columns, take), batch_size)
+    predict_cells(predict, _ArrayReader(images, valid), rows, columns, take,
+                  batch_size)
     return found
+
+
+def predict_cells(predict: Predict, reader, rows: Axis, columns: Axis,
+                  take: Callable, batch_size: int = 4,
+                  advance: Optional[Callable[[int], None]] = None) -> None:
+    """Predict all that a reader holds, in tiles that are blended.
+
+    Args:
+        predict (Callable): ``(N, C, H, W)`` pixels to ``(N, H, W)``
+            probability.
+        reader: With ``read(window)`` as
+            :class:`~opencd_gold.scenes.grid.PairReader`.
+        rows (Axis): Of the reader.
+        columns (Axis): Of the reader.
+        take (Callable): Called in another thread with row, column,
+            probability and validity of each finished cell.
+        batch_size (int): Tiles a batch. Default: 4.
+        advance (Callable, optional): Called with the number of tiles that
+            are done since. Default: None.
+    """
+    tiles = read_tiles(reader, rows, columns, [range(len(rows))])
+    run_tiles(predict, tiles, _Cells(rows, columns, take), batch_size,
+              advance)
 
 
 @dataclass

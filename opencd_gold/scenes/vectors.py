@@ -12,7 +12,15 @@ So only the regions that touch the present row of windows are in memory.
 import math
 import os
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional
+from typing import (
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Tuple,
+)
 
 import numpy as np
 import rasterio
@@ -142,27 +150,50 @@ def regions(probability: Path, mask: Path,
         Region: Each once, in the order of their lower ends.
     """
     with rasterio.open(probability) as levels, rasterio.open(mask) as source:
-        height, width = source.shape
-        found = _Regions()
-        above = np.zeros(width, np.int64)
-        for top in range(0, height, window):
-            rows = min(window, height - top)
-            below = np.zeros(width, np.int64)
-            left = None
-            for first in range(0, width, window):
-                columns = min(window, width - first)
-                place = Window(first, top, columns, rows)
-                changed = source.read(1, window=place) == 1
-                labels = found.add(changed, levels.read(1, window=place),
-                                   first, top)
-                here = slice(first, first + columns)
-                found.join(above[here], labels[0])
-                if left is not None:
-                    found.join(left, labels[:, 0])
-                left, below[here] = labels[:, -1], labels[-1]
-            last = top + rows == height
-            yield from found.close(np.zeros(0, int) if last else below)
-            above = found.settle(below)
+
+        def read(place):
+            return source.read(1, window=place) == 1, levels.read(
+                1, window=place)
+
+        yield from trace(read, source.shape, window)
+
+
+def trace(read: Callable, shape: Tuple[int, int],
+          window: int = _WINDOW) -> Iterator[Region]:
+    """Regions of a map that is read by windows.
+
+    Args:
+        read (Callable): From a :class:`rasterio.windows.Window` to what
+            changed, ``(H, W)`` bool, and levels of the probability from 0 to
+            254, ``(H, W)``; or None, where nothing did.
+        shape (tuple[int, int]): Rows and columns of the map.
+        window (int): Side of the windows, in pixels. Default: 2048.
+
+    Yields:
+        Region: Each once, in the order of their lower ends.
+    """
+    height, width = shape
+    found = _Regions()
+    above = np.zeros(width, np.int64)
+    for top in range(0, height, window):
+        rows = min(window, height - top)
+        below = np.zeros(width, np.int64)
+        left = None
+        for first in range(0, width, window):
+            columns = min(window, width - first)
+            content = read(Window(first, top, columns, rows))
+            if content is None:
+                left = None
+                continue
+            labels = found.add(*content, first, top)
+            here = slice(first, first + columns)
+            found.join(above[here], labels[0])
+            if left is not None:
+                found.join(left, labels[:, 0])
+            left, below[here] = labels[:, -1], labels[-1]
+        last = top + rows == height
+        yield from found.close(np.zeros(0, int) if last else below)
+        above = found.settle(below)
 
 
 class Surface:
