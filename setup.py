@@ -36,8 +36,9 @@ def version():
 
 
 optional = {name: requirements(name)
-            for name in ('export', 'geo', 'pretrained', 'scenes',
+            for name in ('annotate', 'export', 'geo', 'pretrained', 'scenes',
                          'tensorboard')}
+optional['annotate'] += optional['scenes']
 install_requires = requirements('runtime')
 if not full_mmcv_is_installed():
     install_requires += requirements('lite')
@@ -51,11 +52,12 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['opencd_gold', 'opencd_gold.*']),
+    package_data={'opencd_gold.annotation': ['page/*']},
     python_requires='>=3.10',
     install_requires=install_requires,
     extras_require={
         **optional,
-        'all': sorted(sum(optional.values(), [])),
+        'all': sorted(set(sum(optional.values(), []))),
         'tests': requirements('tests'),
     },
     classifiers=[

@@ -36,9 +36,3 @@ class Locked(Conflict):
     """Another window has the pair."""
 
     status = 423
-
-
-class TooLarge(AnnotationError):
-    """More than the server takes at once."""
-
-    status = 413

@@ -46,11 +46,11 @@ _GDAL_CACHE = 128 * 2**20
 
 
 class Stretch(NamedTuple):
-    """How values become brightness.
+    r"""How values become brightness.
 
     Attributes:
         mode (str): ``'percentile'``: limits are percentiles of the image;
-            ``'decibel'``: percentiles of :math:`10 \\log_{10} v`;
+            ``'decibel'``: percentiles of :math:`10 \log_{10} v`;
             ``'minmax'``: values.
         bands (tuple[int]): One (gray) or three (red, green, blue), from 1.
         low (float, optional): What becomes black. None: of the mode.
@@ -263,7 +263,7 @@ class ByteCache:
         self.limit = limit
         self.size_of = size_of
         self.bytes = 0
-        self._values: 'OrderedDict[Hashable, object]' = OrderedDict()
+        self._values: OrderedDict[Hashable, object] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, key: Hashable):
@@ -292,7 +292,7 @@ class _Readers(threading.local):
     def __init__(self):
         self.environment = rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE)
         self.environment.__enter__()
-        self.known: 'OrderedDict[Hashable, LayerReader]' = OrderedDict()
+        self.known: OrderedDict[Hashable, LayerReader] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable) -> LayerReader:
         if key not in self.known:

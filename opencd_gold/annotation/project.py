@@ -32,6 +32,8 @@ from .errors import AnnotationError, NotFound
 
 KEYS = ('A', 'B', 'C')
 SENSORS = ('optical', 'sar')
+# Names of this machine for itself.
+LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 LAYOUTS = (('A', 'B', 'C'), ('t1', 't2', 't3'))
 ANNOTATIONS = 'annotations'
 LISTS = ('.txt', '.csv', '.tsv', '.lst')
