@@ -53,6 +53,26 @@ def split_images(inputs: Tensor, channels: Sequence[int]) -> ImageTuple:
         f'channels={channels}: expected {allowed}')
 
 
+def class_map(scores: Tensor, threshold: Optional[float] = None) -> Tensor:
+    """Class of each pixel.
+
+    Args:
+        scores (Tensor): Logits ``(..., K, H, W)``; where K is 1, the
+            probability of change.
+        threshold (float, optional): Probability above which a pixel counts
+            as changed, where K is 1 or 2. Default: None, the highest score
+            wins; one channel needs a threshold.
+
+    Returns:
+        Tensor: ``(..., 1, H, W)``, int64.
+    """
+    if scores.shape[-3] == 1:
+        return (scores > threshold).long()
+    if threshold is None:
+        return scores.argmax(-3, keepdim=True)
+    return (scores.softmax(-3)[..., 1:, :, :] > threshold).long()
+
+
 @dataclass
 class BranchOutputs:
     """What one pair of dates computed.

@@ -17,6 +17,7 @@ from opencd_gold.apis.fusion import prepare_for_inference
 from opencd_gold.evaluation import ChangeMetric
 from opencd_gold.models import ChangeTTAModel
 from opencd_gold.registry import MODELS
+from opencd_gold.structures import class_map
 
 PATHS = dict(
     sgsln='sgsln/sgsln_1xb16-500e_levir-cd-256x256.py',
@@ -62,13 +63,40 @@ def score(samples):
 
 
 @systems
-def test_a_lower_threshold_finds_more(system):
+@outputs
+def test_a_lower_threshold_finds_more(system, channels):
     recalls = []
     for threshold in (0.999, 0.5, 0.001):
-        model = build(config(system, threshold=threshold))
+        model = build(config(system, channels, threshold))
         recalls.append(score(predict(model))['Recall'])
     assert recalls[0] <= recalls[1] <= recalls[2]
     assert recalls[0] < recalls[2] == 100
+
+
+@outputs
+def test_class_map(channels):
+    """Change of probability 0.3, 0.5 and 0.7."""
+    p = torch.tensor([0.3, 0.5, 0.7]).view(1, 1, 1, 3)
+    scores = p if channels == 1 else torch.cat([1 - p, p], 1).log()
+    for threshold, expected in ((0.2, [1, 1, 1]), (0.4, [0, 1, 1]),
+                                (0.6, [0, 0, 1])):
+        found = class_map(scores, threshold)
+        assert found.shape == (1, 1, 1, 3)
+        assert found.flatten().tolist() == expected
+    if channels == 2:
+        assert class_map(scores).flatten().tolist() == [0, 0, 1]
+
+
+def test_three_classes_have_no_threshold():
+    model = config('sgsln', 3, 0.4)
+    model.decode_head.num_classes = 3
+    with pytest.raises(ValueError, match='got 0.4 for 3 channels'):
+        build(model)
+
+
+def test_threshold_is_a_probability():
+    with pytest.raises(ValueError, match='from 0 to 1.*got 40'):
+        build(config('hrmnet', threshold=40))
 
 
 @systems

@@ -38,8 +38,9 @@ class ChangeHead(BaseDecodeHead):
         num_classes (int): Classes, unchanged included. Default: 2.
         out_channels (int, optional): 1 for one sigmoid output of two
             classes. Default: None, ``num_classes``.
-        threshold (float, optional): Of the sigmoid output. Default: 0.5
-            where ``out_channels`` is 1.
+        threshold (float, optional): Probability of change above which a
+            pixel counts as changed, for one or two channels. Default: None,
+            0.5 for one channel, the higher score for more.
         dropout_ratio (float): Channel dropout before the last convolution.
             Default: 0.1.
         loss_decode (dict | list[dict]): Supervision. Default: None,
@@ -49,6 +50,9 @@ class ChangeHead(BaseDecodeHead):
         act_cfg (dict, optional): Default: None, ReLU.
         ignore_index (int): Default: 255.
         init_cfg (dict, optional): Default: None, PyTorch's initialisation.
+
+    Raises:
+        ValueError: If ``threshold`` is none, or there are more classes.
     """
 
     def __init__(self,
@@ -67,6 +71,12 @@ class ChangeHead(BaseDecodeHead):
         out_channels = out_channels or num_classes
         if out_channels == 1 and threshold is None:
             threshold = 0.5
+        if threshold is not None and (out_channels > 2
+                                      or not 0 <= threshold <= 1):
+            raise ValueError(
+                f'{type(self).__name__}: threshold must be from 0 to 1 and is '
+                f'for one or two channels, got {threshold} for '
+                f'{out_channels} channels')
         super().__init__(
             in_channels,
             channels,

@@ -4,6 +4,7 @@ from typing import List, Optional, Sequence, Tuple
 
 import torch
 from mmengine.config import ConfigDict
+from mmengine.structures import PixelData
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.models.segmentors.base import BaseSegmentor
 from mmseg.utils import SampleList
@@ -11,7 +12,12 @@ from torch import Tensor, nn
 
 from opencd_gold.models.decode_heads import stack_labels
 from opencd_gold.registry import MODELS
-from opencd_gold.structures import BranchOutputs, ImageTuple, split_images
+from opencd_gold.structures import (
+    BranchOutputs,
+    ImageTuple,
+    class_map,
+    split_images,
+)
 
 Pyramid = Tuple[Tensor, ...]
 
@@ -237,6 +243,18 @@ class BitemporalDetector(EncoderDecoder):
         """Logits ``(N, K, H, W)`` at the size of ``inputs``, float32."""
         return self.decode_head.predict_by_feat(
             self._forward(inputs), batch_img_metas)
+
+    def postprocess_result(self,
+                           seg_logits: Tensor,
+                           data_samples: Optional[SampleList] = None) -> list:
+        """mmseg's, with the head's threshold for two classes as well."""
+        samples = super().postprocess_result(seg_logits, data_samples)
+        threshold = self.decode_head.threshold
+        if seg_logits.shape[1] > 1 and threshold is not None:
+            for sample in samples:
+                found = class_map(sample.seg_logits.data, threshold)
+                sample.set_data(dict(pred_sem_seg=PixelData(data=found)))
+        return samples
 
     def loss(self, inputs: Tensor, data_samples: SampleList) -> dict:
         """Losses of a training batch.

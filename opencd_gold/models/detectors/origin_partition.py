@@ -12,6 +12,7 @@ from mmseg.models.utils import resize
 from torch import Tensor
 
 from opencd_gold.registry import MODELS, TASK_UTILS
+from opencd_gold.structures import class_map
 
 from .members import FrontedModel, Member
 from .routing import check_count
@@ -133,6 +134,5 @@ class OriginPartitionDetector(FrontedModel):
 
 def _classes(logits: Tensor, model) -> Tensor:
     """Class map ``(N, H, W)`` of logits ``(N, K, H, W)``."""
-    if logits.shape[1] > 1:
-        return logits.argmax(1)
-    return (logits.sigmoid() > model.decode_head.threshold).squeeze(1).long()
+    scores = logits if logits.shape[1] > 1 else logits.sigmoid()
+    return class_map(scores, model.decode_head.threshold).squeeze(1)

@@ -8,6 +8,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor
 
 from opencd_gold.registry import MODELS
+from opencd_gold.structures import class_map
 
 _FLIPPED_DIMS = dict(horizontal=(-1, ), vertical=(-2, ), diagonal=(-2, -1))
 _DIRECTION = 'tta_flip_direction'
@@ -114,13 +115,10 @@ class ChangeTTAModel(BaseTTAModel):
                     _probabilities(sample.get(f'{teacher}seg_logits').data),
                     sample.get(_DIRECTION)) for sample in samples
             ]).mean(0)
-            if len(mean) == 1:
-                threshold = self.module.decode_head.threshold
-                prediction = (mean > threshold).to(mean)
-                scores = mean
-            else:
-                prediction = mean.argmax(0, keepdim=True)
+            scores = mean
+            if len(mean) > 1:
                 scores = mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+            prediction = class_map(scores, self.module.decode_head.threshold)
             merged.set_data({
                 f'{teacher}pred_sem_seg': PixelData(data=prediction),
                 f'{teacher}seg_logits': PixelData(data=scores)
