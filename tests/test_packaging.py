@@ -47,8 +47,9 @@ def test_mmcv_lite_never_over_full_mmcv(packaging):
 def test_all_is_every_optional_package(packaging):
     extras = packaging()['extras_require']
     assert names(extras['all']) == set.union(
-        *(names(extras[key]) for key in ('export', 'geo', 'pretrained',
-                                         'scenes', 'tensorboard')))
+        *(names(extras[key]) for key in ('annotate', 'export', 'geo',
+                                         'pretrained', 'scenes',
+                                         'tensorboard')))
 
 
 def test_version(packaging):

@@ -9,16 +9,17 @@ leftmost point straight to the left, to the first edge. The cut is run through
 twice, so that whatever fills by the even-odd rule leaves the hole out.
 """
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import List, Optional
 
 import numpy as np
+import rasterio
 import shapely
 from rasterio.features import rasterize
 from rasterio.windows import Window
 from shapely.ops import split as split_by
 
-from opencd_gold.scenes.vectors import Region, trace
+from opencd_gold.scenes.vectors import trace
 
 from .errors import AnnotationError
 
@@ -222,20 +223,11 @@ def burn(polygons: Sequence[Rings], values: Sequence[int],
         low, high = outline.min(0), outline.max(0)
         if (low < (left + shape[1], top + shape[0])).all() and (
                 high > (left, top)).all():
-            drawn.append((dict(type='Polygon', coordinates=rings), value))
+            drawn.append((shapely.Polygon(rings[0], rings[1:]), value))
     if not drawn:
         return np.zeros(shape, np.uint8)
-    drawn = [(shapely.Polygon(shape['coordinates'][0],
-                              shape['coordinates'][1:]), value)
-             for shape, value in drawn]
     return rasterize(drawn, shape, dtype='uint8',
-                     transform=(1, 0, left, 0, 1, top))
-
-
-def polygons_of(read: Callable, shape, window: int = 1024
-                ) -> Iterator[Region]:
-    """Regions of a mask, see :func:`opencd_gold.scenes.vectors.trace`."""
-    return trace(read, shape, window)
+                     transform=rasterio.Affine.translation(left, top))
 
 
 def polygons_of_array(mask: np.ndarray) -> List[Rings]:
@@ -299,5 +291,37 @@ def keyhole(rings: Rings) -> Ring:
 
 
 def from_outline(points: Ring) -> List[Rings]:
-    """Polygons that an outline fills, holes joined by cuts taken apart."""
-    return to_polygons(shapely.make_valid(shapely.Polygon(points)))
+    """Polygons that an outline fills by the even-odd rule.
+
+    Args:
+        points (Ring): An outline that may touch and cross itself, as the
+            cuts of :func:`keyhole` do.
+
+    Returns:
+        list[Rings]: With holes; the largest first.
+    """
+    whole = shapely.Polygon(points)
+    if whole.is_valid:
+        return to_polygons(whole)
+    # All faces between the lines, of which every other one is filled.
+    lines = shapely.union_all(shapely.LineString([*points, points[0]]))
+    faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(lines)))
+    inside = _is_inside(
+        shapely.get_coordinates(shapely.point_on_surface(faces)),
+        np.asarray(points, float))
+    return to_polygons(shapely.union_all(faces[inside]))
+
+
+def _is_inside(places: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Whether a ray from each place crosses the outline an odd time."""
+    x, y = places.T[..., None]
+    left, right = points, np.roll(points, -1, axis=0)
+    found = np.zeros(len(places), bool)
+    for first in range(0, len(places), 256):
+        here = slice(first, first + 256)
+        crosses = (left[:, 1] > y[here]) != (right[:, 1] > y[here])
+        with np.errstate(divide='ignore', invalid='ignore'):
+            meets = left[:, 0] + (y[here] - left[:, 1]) * (
+                right[:, 0] - left[:, 0]) / (right[:, 1] - left[:, 1])
+        found[here] = (crosses & (meets > x[here])).sum(1) % 2 == 1
+    return found

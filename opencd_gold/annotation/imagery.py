@@ -497,11 +497,9 @@ class Imagery:
                 (path, bands),
                 lambda: LayerReader(Layer(str(path), tuple(
                     1 + image.bands.index(band) for band in bands))))
-            place = Window(
-                left // FACTOR, top // FACTOR,
-                *(min(TILE * scale // FACTOR, total - start // FACTOR)
-                  for total, start in ((reader.grid.width, left),
-                                       (reader.grid.height, top))))
+            small = scale // FACTOR
+            place = Window(left // FACTOR, top // FACTOR, shape[1] * small,
+                           shape[0] * small)
             return (*reader.read(place, shape), True)
         self.overviews.want(image)
         found = None

@@ -52,6 +52,10 @@ def reduce(pixels: np.ndarray, valid: np.ndarray,
     if pixels.dtype not in _KINDS:
         pixels = pixels.astype(np.float32)
     shape = [math.ceil(side / factor) for side in valid.shape]
+    rest = [(0, factor * count - side)
+            for count, side in zip(shape, valid.shape)]
+    if any(pad for _, pad in rest):
+        pixels, valid = np.pad(pixels, ((0, 0), *rest)), np.pad(valid, rest)
     if valid.all():
         found = [_average(band, shape) for band in pixels]
         return np.stack(found), np.ones(shape, bool)
@@ -225,10 +229,8 @@ class Overviews:
                 if not self._average(job, temporary):
                     return
                 with rasterio.open(temporary, 'r+') as target:
-                    count = math.ceil(math.log2(
-                        max(target.shape) / _BLOCK))
                     target.build_overviews(
-                        [2**(k + 1) for k in range(count)],
+                        [2**(k + 1) for k in range(_steps(job.image))],
                         Resampling.average)
             os.replace(temporary, job.target)
         finally:
@@ -265,9 +267,18 @@ class Overviews:
         return True
 
 
+def _steps(image) -> int:
+    """How often the averages are halved."""
+    return math.ceil(math.log2(
+        max(image.grid.shape) / FACTOR / _BLOCK))
+
+
 def _create(path: Path, image, pixels: np.ndarray):
     """An empty file of averages."""
-    height, width = (math.ceil(side / FACTOR) for side in image.grid.shape)
+    # GDAL scales by the sizes of overviews: they must be exact halves.
+    unit = FACTOR * 2**_steps(image)
+    height, width = (math.ceil(side / unit) * unit // FACTOR
+                     for side in image.grid.shape)
     return rasterio.open(
         path, 'w', driver='GTiff', count=len(pixels), height=height,
         width=width, dtype=pixels.dtype, tiled=True, blockxsize=_BLOCK,

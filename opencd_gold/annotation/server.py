@@ -518,8 +518,8 @@ def _add_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def refuse_body(_, error: RequestValidationError):
         first = error.errors()[0]
-        place = '.'.join(str(part) for part in first['loc']
-                         if part not in ('body', 'query', 'path'))
+        # The first part says where of the request.
+        place = '.'.join(map(str, first['loc'][1:]))
         text = first['msg']
         return _error(422, f'{place}: {text}' if place else text)
 
