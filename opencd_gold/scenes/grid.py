@@ -151,6 +151,7 @@ class LayerReader:
                   for band in self.bands]
         has_alpha = len(optical) < source.count
         moved = not self.grid.same_as(self.own)
+        add_alpha = moved and not has_alpha and nodata[0] is None
         if moved:
             unmarked = {} if layer.has_nodata else dict(
                 src_nodata=None, nodata=None)
@@ -165,10 +166,12 @@ class LayerReader:
                         width=self.grid.width,
                         height=self.grid.height,
                         resampling=Resampling[layer.resampling],
-                        add_alpha=not has_alpha and nodata[0] is None,
+                        add_alpha=add_alpha,
                         warp_mem_limit=64,
                         **unmarked))
         self._source = source
+        # As a mask GDAL takes alpha of whole numbers only.
+        self._alpha = source.count if add_alpha else None
         self._nodata = nodata if nodata[0] is not None else None
         flags = source.mask_flag_enums[self.bands[0] - 1]
         if self._nodata is not None or MaskFlags.all_valid in flags:
@@ -226,7 +229,10 @@ class LayerReader:
         shape = None if out_shape is None else (len(self.bands), *out_shape)
         pixels = self._source.read(
             self.bands, out_shape=shape, window=window)
-        if self._masked:
+        if self._alpha is not None:
+            valid = self._source.read(
+                self._alpha, out_shape=out_shape, window=window) > 0
+        elif self._masked:
             valid = self._source.read_masks(
                 self.bands[0], out_shape=out_shape, window=window) > 0
         else:

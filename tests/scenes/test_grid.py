@@ -34,9 +34,10 @@ def test_same_grid_is_read_as_it_is(paths, noise):
     np.testing.assert_array_equal(images[:3], a[:, 11:16, 7:27])
 
 
-def test_shifted_by_whole_pixels(paths, noise):
+@pytest.mark.parametrize('kind', [np.uint8, np.int16, np.float32])
+def test_shifted_by_whole_pixels(paths, noise, kind):
     """The second starts 10 columns east and 5 rows south of the first."""
-    a, b = noise(1, 40, 50), noise(1, 40, 50)
+    a, b = noise(1, 40, 50), noise(1, 40, 50).astype(kind)
     write(paths[0], a)
     write(paths[1], b, from_origin(LEFT + 100, TOP - 50, 10, 10))
     images, valid = read(ScenePair.of(*paths, resampling='nearest'))
