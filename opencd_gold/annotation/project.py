@@ -84,7 +84,7 @@ def read_classes(texts: Sequence[str] = ()) -> Tuple[ClassInfo, ...]:
     return tuple(found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Pair:
     """Images of one place.
 
@@ -145,7 +145,7 @@ class Project:
             AnnotationError: If there is no pair, files do not match, or an
                 image lies elsewhere.
         """
-        path = Path(data_root)
+        path = Path(data_root).resolve()
         wrong = [name for name in sensors if name not in SENSORS]
         if wrong or len(sensors) > len(KEYS):
             raise AnnotationError(
@@ -157,7 +157,7 @@ class Project:
             root, pairs = path, _from_folder(path)
         else:
             raise AnnotationError(f'{path}: no such folder or list')
-        project = cls(root.resolve(), tuple(pairs), read_classes(classes),
+        project = cls(root, tuple(pairs), read_classes(classes),
                       dict(zip(KEYS, sensors)),
                       tuple(Path(folder).resolve() for folder in allowed))
         for pair in pairs:

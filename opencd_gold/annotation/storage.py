@@ -74,11 +74,14 @@ class Storage:
             raise AnnotationError(f'{path} cannot be read: {error}'
                                   ) from error
 
-    def load(self, pair: Pair) -> Tuple[Document, int]:
+    def load(self, pair: Pair,
+             unsaid: str = 'draft') -> Tuple[Document, int]:
         """What is drawn in a pair.
 
         Args:
             pair (Pair): Of the project.
+            unsaid (str): State of a file that does not say one, as labelme
+                alone made it. Default: ``'draft'``.
 
         Returns:
             tuple[Document, int]: And its version.
@@ -93,7 +96,7 @@ class Storage:
             return Document(), 0
         document = parse(content, path)
         if document.state is None:
-            document.state = 'draft'
+            document.state = unsaid
         return document, version_of(content)
 
     def summary(self, pair: Pair) -> Tuple[str, int]:
