@@ -5,7 +5,9 @@
    backward pass, optimizer. A prediction goes from images to class maps.
 3. Candidates take turns, so that a machine that slows down slows down all.
 4. Peak memory is measured in a fresh process for each.
+5. A part of a model can be measured alone, on what reaches it of such images.
 """
+import gc
 import resource
 import statistics
 import sys
@@ -14,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence, Tuple
@@ -48,6 +51,9 @@ class Candidate:
             what the config says, in training and prediction. Default: None.
         fuse (bool): Predict with
             :func:`~opencd_gold.apis.prepare_for_inference`. Default: False.
+        part (str, optional): Name of a submodule, to measure alone: its
+            forward pass, and in training its backward pass. Default: None,
+            the whole model.
 
     Raises:
         ValueError: For another precision.
@@ -57,6 +63,7 @@ class Candidate:
     cfg: Config
     precision: Optional[str] = None
     fuse: bool = False
+    part: Optional[str] = None
 
     def __post_init__(self):
         if self.precision not in (None, *_MIXED):
@@ -183,13 +190,19 @@ def make_step(candidate: Candidate, work: Workload) -> Callable[[], object]:
         Callable: Takes nothing.
 
     Raises:
-        ValueError: If the config lacks ``optim_wrapper`` for training.
+        ValueError: If the config lacks ``optim_wrapper`` for training, or
+            the model has no such part, or never calls it.
     """
     cfg = deepcopy(candidate.cfg)
     init_default_scope(cfg.get('default_scope', 'opencd_gold'))
     torch.manual_seed(work.seed)
     model: nn.Module = MODELS.build(cfg.model).to(work.device)
     data = random_batch(model.data_preprocessor.channels, work)
+    if candidate.part is not None:
+        half = (cfg.optim_wrapper.type == _MIXED['bfloat16']
+                if work.mode == 'train' and 'optim_wrapper' in cfg else
+                cfg.model.get('test_cfg', {}).get('precision') == 'bfloat16')
+        return _part_step(model, candidate, data, work, half)
     if work.mode == 'infer':
         model.eval()
         if candidate.fuse:
@@ -212,6 +225,66 @@ def make_step(candidate: Candidate, work: Workload) -> Callable[[], object]:
             return model.train_step(data, wrapper)
 
     return train
+
+
+class _Reached(Exception):
+    """Carries what a part of a model is called with."""
+
+
+def _reach(model: nn.Module, name: str, data: dict) -> Tuple[nn.Module, tuple]:
+    """The part of that name and its first call's arguments."""
+    try:
+        part = model.get_submodule(name)
+    except AttributeError as error:
+        raise ValueError(f'{type(model).__name__} has no part {name!r}: '
+                         f'{error}') from error
+
+    def stop(_, args):
+        raise _Reached(args)
+
+    hook = part.register_forward_pre_hook(stop)
+    inputs = model.data_preprocessor(data, False)['inputs']
+    try:
+        with torch.no_grad():
+            model(inputs, mode='tensor')
+    except _Reached as reached:
+        return part, reached.args[0]
+    finally:
+        hook.remove()
+    raise ValueError(f'{type(model).__name__} does not call {name!r} when it '
+                     'predicts')
+
+
+def _part_step(model: nn.Module, candidate: Candidate, data: dict,
+               work: Workload, half: bool) -> Callable[[], object]:
+    """What runs one part of a model, see :func:`make_step`."""
+    part, args = _reach(model.train(work.mode == 'train'), candidate.part,
+                        data)
+    context = partial(torch.autocast, work.device.split(':')[0],
+                      dtype=torch.bfloat16, enabled=half)
+    if work.mode == 'infer':
+
+        def forward():
+            with torch.inference_mode(), context():
+                return part(*args)
+
+        return forward
+
+    args = [arg.requires_grad_() if torch.is_tensor(arg) else arg
+            for arg in args]
+
+    def both():
+        with context():
+            found = part(*args)
+        if torch.is_tensor(found):
+            found = [found]
+        sum(each.float().sum() for each in found).backward()
+        part.zero_grad()
+        for arg in args:
+            if torch.is_tensor(arg):
+                arg.grad = None
+
+    return both
 
 
 @contextmanager
@@ -283,7 +356,8 @@ def peak_memory(candidate: Candidate, work: Workload, steps: int = 3) -> int:
     Returns:
         int: Bytes. On CUDA what torch had allocated at most; on a CPU by how
         much the largest resident size exceeds the size before the model was
-        built. Weights, gradients, optimizer and data are in it.
+        built. Weights, gradients, optimizer and data are in it; of a part
+        alone, the largest resident size beyond that with its inputs ready.
     """
     with ProcessPoolExecutor(1, mp_context=get_context('spawn')) as pool:
         return pool.submit(_peak_here, candidate, work, steps).result()
@@ -294,11 +368,21 @@ def _peak_here(candidate: Candidate, work: Workload, steps: int) -> int:
         torch.set_num_threads(work.threads)
     before = _peak_resident()
     step = make_step(candidate, work)
+    if candidate.part is not None:
+        before = _forget_peak()
     for _ in range(steps):
         step()
     if work.device.startswith('cuda'):
         return torch.cuda.max_memory_allocated(work.device)
     return _peak_resident() - before
+
+
+def _forget_peak() -> int:
+    """Let the largest resident size be the present one; that, in bytes."""
+    gc.collect()
+    if _STATUS.is_file():
+        _STATUS.with_name('clear_refs').write_text('5')
+    return _peak_resident()
 
 
 def _peak_resident() -> int:

@@ -127,6 +127,52 @@ def test_peak_memory_grows_with_the_batch(config):
     assert large - small > 15 * 3 * 2 * 8 * 64 * 64 * 4
 
 
+@pytest.mark.parametrize('mode', benchmark.MODES)
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+def test_a_part_alone(config, monkeypatch, mode, precision):
+    """Only the neck runs, on the maps of its first call: one date."""
+    candidate = benchmark.Candidate(
+        'tiny', Config.fromfile(config), precision, part='neck')
+    step = benchmark.make_step(
+        candidate, benchmark.Workload(mode, 2, (64, 32)))
+    seen = []
+
+    def watch(module, args, output):
+        seen.append((type(module).__name__, [x.shape for x in args[0]],
+                     output.dtype, output.requires_grad))
+
+    with nn.modules.module.register_module_forward_hook(watch):
+        step()
+    name, shapes, dtype, differentiable = seen[-1]
+    assert name == 'MultiScaleFusion'
+    assert [tuple(shape) for shape in shapes] == [
+        (2, 4 * 2**i, 16 // 2**i, 8 // 2**i) for i in range(4)]
+    assert dtype is getattr(torch, precision)
+    assert differentiable == (mode == 'train')
+    assert not any('ResNet' in each[0] or 'Head' in each[0] for each in seen)
+
+
+def test_memory_of_a_part(config):
+    """Neither the model nor its first pass counts."""
+    cfg = Config.fromfile(config)
+    whole, part = (
+        benchmark.peak_memory(
+            benchmark.Candidate('tiny', cfg, 'float32', part=name),
+            benchmark.Workload('train', 16, (128, 128), threads=1), 1)
+        for name in (None, 'decode_head.conv_seg'))
+    assert 0 <= part < whole / 2
+
+
+@pytest.mark.parametrize('part, text', [
+    ('nekc', "BitemporalDetector has no part 'nekc'"),
+    ('decode_head.loss_decode.0', "does not call 'decode_head.loss_decode.0'"),
+])
+def test_a_part_that_is_not_there(config, monkeypatch, part, text):
+    message = run_tool(monkeypatch, BENCHMARK, config, '--device', 'cpu',
+                       '--no-memory', '--size', 32, 32, '--part', part)
+    assert text in message
+
+
 def test_candidates_take_turns(config, monkeypatch):
     calls = []
     monkeypatch.setattr(

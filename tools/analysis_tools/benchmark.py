@@ -6,6 +6,8 @@ r"""Measure a training step and a prediction, of one config or two in turns.
         --precision bfloat16 --fuse --vs \
         configs/gold/gold_r18-plain-for-comparison_4xb8-100k_hcd3s-512x512.py
 
+    python tools/analysis_tools/benchmark.py CONFIG --part backbone
+
 Without --batch and --size, training takes 8 samples of 128x128 pixels and
 prediction one of 512x512.
 """
@@ -58,6 +60,11 @@ def parse_args():
     parser.add_argument(
         '--threads', type=int, help='of torch on the CPU (default: all)')
     parser.add_argument(
+        '--part',
+        metavar='NAME',
+        help='measure this submodule alone, such as decode_head.diffs.0: '
+        'forward pass, and in training backward pass')
+    parser.add_argument(
         '--no-memory',
         action='store_true',
         help='leave out peak memory, which takes a process for each')
@@ -92,7 +99,7 @@ def parse_args():
     return args
 
 
-def read_candidate(path, options, precision, fuse):
+def read_candidate(path, options, precision, fuse, part):
     cfg = cli.load_config(
         Namespace(
             config=path,
@@ -105,18 +112,19 @@ def read_candidate(path, options, precision, fuse):
     name += f' {precision}' if precision else ''
     name += ''.join(f' {key}={value}' for key, value in
                     (options or {}).items())
-    return benchmark.Candidate(name, cfg, precision, fuse)
+    name += f' {part}' if part else ''
+    return benchmark.Candidate(name, cfg, precision, fuse, part)
 
 
 def read_candidates(args):
     found = [
         read_candidate(args.config, args.cfg_options, args.precision,
-                       args.fuse)
+                       args.fuse, args.part)
     ]
     if args.vs:
         found.append(
             read_candidate(args.vs, args.vs_options, args.vs_precision,
-                           args.vs_fuse))
+                           args.vs_fuse, args.part))
     return found
 
 
