@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 model = dict(
-    data_preprocessor=_base_.data_preprocessor,
+    data_preprocessor=_base_.triplet_preprocessor,
     backbone_to=dict(in_channels=1),
     loss_weighting=dict(
         schedules=dict(

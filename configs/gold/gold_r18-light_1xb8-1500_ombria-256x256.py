@@ -6,7 +6,7 @@ _base_ = [
 light_backbone = dict(base_channels=32, stem_channels=64)
 light_neck = dict(in_channels=[32, 64, 128, 256], channels=64)
 model = dict(
-    data_preprocessor=_base_.data_preprocessor,
+    data_preprocessor=_base_.triplet_preprocessor,
     backbone=light_backbone,
     backbone_to=dict(in_channels=1, **light_backbone),
     neck=light_neck,

@@ -6,6 +6,6 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 model = dict(
-    data_preprocessor=_base_.data_preprocessor,
+    data_preprocessor=_base_.triplet_preprocessor,
     backbone_to=dict(in_channels=1),
     test_cfg=dict(precision='bfloat16'))

@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/schedules/schedule_1500.py', '../_base_/default_runtime.py'
 ]
 model = dict(
-    data_preprocessor=_base_.data_preprocessor,
+    data_preprocessor=_base_.triplet_preprocessor,
     backbone_to={**_base_.model.backbone, 'in_channels': 1},
     neck_to=_base_.model.neck,
     decode_head=dict(image_channels=(3, 1)),

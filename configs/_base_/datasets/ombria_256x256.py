@@ -5,7 +5,7 @@ data_root = 'data/ombria'
 crop_size = (128, 128)
 
 # ImageNet's of the optical images; of SAR the middle and spread of its 8 bits.
-data_preprocessor = dict(
+triplet_preprocessor = dict(
     type='ChangeDataPreProcessor',
     channels=(3, 1, 3),
     mean=[[123.675, 116.28, 103.53], 111.0, [123.675, 116.28, 103.53]],
