@@ -58,10 +58,12 @@ def address_of(port):
 
 
 @contextmanager
-def serve(root, classes=('changed', 'flooded:#0072b2'), inferencer=None):
+def serve(root, classes=('changed', 'flooded:#0072b2'), inferencer=None,
+          port=0):
     """A server in a thread of this process; yields its address."""
     listener = socket.socket()
-    listener.bind(('127.0.0.1', 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(('127.0.0.1', port))
     server = uvicorn.Server(uvicorn.Config(
         create_app(Project.open(root, classes), TOKEN, inferencer),
         log_level='warning', access_log=False, timeout_graceful_shutdown=1))
@@ -106,6 +108,7 @@ def answers(port):
 def wait_for(condition, seconds=20):
     """Wait until a condition holds; what it answers then."""
     end = time.monotonic() + seconds
+    found = None
     while time.monotonic() < end:
         found = condition()
         if found:

@@ -5,7 +5,7 @@
  * `selection`.
  */
 import {ApiError} from './api.js';
-import {areaOf, openDrafts} from './shapes.js';
+import {contains, newId, openDrafts, pointInside} from './shapes.js';
 
 const POLL = 250;
 
@@ -171,16 +171,25 @@ export class Drafts extends EventTarget {
       if (session !== this.session || job.id !== this.job?.id) {
         return;
       }
+      const {current} = this;
       this.all = shapes;
       this.cached = null;
+      this.selected = current ? this.#sameAs(current)?.id ?? null : null;
       this.#tell('change');
     }
+  }
+
+  /** The draft at another threshold; ids are those of a list. */
+  #sameAs({rings}) {
+    const point = pointInside(rings);
+    return this.open.find((draft) => contains(draft.rings, point)
+      || contains(rings, pointInside(draft.rings)));
   }
 
   /** Put drafts in the document, as what a model marked. */
   accept(drafts, labelOf) {
     const accepted = drafts.map((draft) => ({...draft,
-      id: crypto.randomUUID(), label: labelOf(draft), source: 'model'}));
+      id: newId(), label: labelOf(draft), source: 'model'}));
     this.#judge(drafts, [...this.session.shapes, ...accepted], 'accept');
   }
 
@@ -218,11 +227,5 @@ export class Drafts extends EventTarget {
     const from = index < 0 && step < 0 ? 0 : index;
     this.select(open[(from + step + open.length) % open.length].id,
       this.pane);
-  }
-
-  /** Area of the largest draft, in pixels. */
-  get largest() {
-    return this.all.reduce((most, {rings}) => Math.max(most, areaOf(rings)),
-      0);
   }
 }

@@ -21,6 +21,11 @@ function escaped(text) {
   return element.innerHTML;
 }
 
+/** A message of the server as a sentence. */
+function sentence(text) {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
 /** An element: `make('button', {class: 'small'}, 'Text')`. */
 function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -79,7 +84,7 @@ export class Interface {
     this.#on('filter-state', 'change', () => this.showPairs());
     this.#on('radius', 'input', () => tools.setRadius(
       radiusOf(Number(parts.radius.value))));
-    for (const button of document.querySelectorAll('[data-tool]')) {
+    for (const button of document.querySelectorAll('button[data-tool]')) {
       button.addEventListener('click', () => app.tool(button.dataset.tool));
     }
     const actions = {merge: () => app.merge(), undo: () => app.undo(),
@@ -302,14 +307,14 @@ export class Interface {
     const {status, failure} = session;
     banner.hidden = true;
     if (status === 'locked' && session.leaseError) {
-      this.#banner('locked', `${session.leaseError} Here it can be looked `
-        + 'at, not changed.', 'Take over', () => session.renew(true));
+      this.#banner('locked', `${sentence(session.leaseError)} Here it can `
+        + 'be looked at, not changed.', 'Take over', () => session.renew(true));
     } else if (failure?.status === 401) {
       this.#banner('failed', 'The server was started anew, with another '
         + 'token. Save a copy of what is not saved, and open the address '
         + 'that it printed.', 'Download mine', () => this.#downloadMine());
     } else if (failure) {
-      this.#banner('failed', `${failure.message} ${session.dirty
+      this.#banner('failed', `${sentence(failure.message)} ${session.dirty
         ? 'Changes are kept here and saved as soon as that is possible.'
         : ''}`, 'Try now', () => (session.dirty ? session.save()
         : session.renew()));
@@ -327,7 +332,7 @@ export class Interface {
 
   showConflict() {
     const {conflict} = this.app.session;
-    this.parts['conflict-text'].textContent = conflict.error;
+    this.parts['conflict-text'].textContent = sentence(conflict.error);
     if (!this.parts.conflict.open) {
       this.parts.conflict.showModal();
     }
@@ -732,7 +737,8 @@ export class Interface {
   // Messages.
 
   toast(text, kind = '') {
-    const element = make('div', {class: `toast ${kind}`}, text);
+    const element = make('div', {class: `toast ${kind}`},
+      sentence(text));
     this.parts.toasts.append(element);
     while (this.parts.toasts.children.length > 3) {
       this.parts.toasts.firstChild.remove();

@@ -251,8 +251,9 @@ export class Annotator {
   }
 
   async #compute(operation, body) {
+    const {width, height} = this.viewer.grid;
     const answer = await this.api.call('POST', 'geometry',
-      {operation, pair: this.session.pair.id, ...body});
+      {operation, size: [width, height], ...body});
     return operation === 'erase'
       ? answer.results.map((polygons) => polygons.map(tidy))
       : answer.shapes.map(({rings}) => tidy(rings));

@@ -7,6 +7,7 @@
  */
 import {ApiError} from './api.js';
 import {History} from './history.js';
+import {newId} from './shapes.js';
 
 const QUIET = 400;
 const LATEST = 800;
@@ -14,7 +15,7 @@ const RENEWAL = 5000;
 
 /** The id of this window; it survives a reload, a copy gets another. */
 export function takeWindowId() {
-  const id = sessionStorage.getItem('window') || crypto.randomUUID();
+  const id = sessionStorage.getItem('window') || newId();
   sessionStorage.removeItem('window');
   addEventListener('pagehide', () => sessionStorage.setItem('window', id));
   return id;

@@ -279,9 +279,15 @@ export function shapeAt(shapes, point) {
   return null;
 }
 
+/** A random name; `crypto.randomUUID` is not there on plain http. */
+export function newId() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)),
+    (word) => word.toString(16).padStart(8, '0')).join('');
+}
+
 /** A new shape that a person drew. */
 export function newShape(label, rings) {
-  return {id: crypto.randomUUID(), label, rings, source: 'person',
+  return {id: newId(), label, rings, source: 'person',
     probability: null};
 }
 

@@ -50,7 +50,7 @@ export class Tools extends EventTarget {
   }
 
   choose(name) {
-    this.cancel();
+    this.#abandon();
     this.name = name;
     this.viewer.host.dataset.tool = name;
     this.#tell('tool');
@@ -84,6 +84,10 @@ export class Tools extends EventTarget {
     if (!this.busy) {
       this.select([]);
     }
+    this.#abandon();
+  }
+
+  #abandon() {
     this.points = [];
     this.#endVertex();
     this.gesture = null;
