@@ -167,6 +167,8 @@ def has_screen():
 
 def main():
     args = parse_args()
+    # GDAL keeps a share of all memory otherwise; in MiB.
+    os.environ.setdefault('GDAL_CACHEMAX', '128')
     with cli.clear_errors():
         check_server(args)
         project = Project.open(args.data_root, args.classes, args.sensors,

@@ -300,8 +300,7 @@ def read_vectors(path: Path, classes: Sequence[str],
             raise AnnotationError(
                 f'{path} has a polygon of the class {label!r}, expected one '
                 f'of {", ".join(classes)}; --classes names others')
-        probability = float(columns['probability'][index]) if (
-            'probability' in columns) else np.nan
+        probability = _number(columns, 'probability', index)
         source = columns['source'][index] if 'source' in columns else None
         for part in shapely.get_parts(shapely.transform(outline, place)):
             whole = to_geometry(to_rings(part))
@@ -310,5 +309,14 @@ def read_vectors(path: Path, classes: Sequence[str],
             shapes += _shapes_of(
                 whole, label, 0,
                 source='model' if source == 'model' else 'person',
-                probability=None if np.isnan(probability) else probability)
+                probability=probability)
     return _numbered(shapes)
+
+
+def _number(columns: Dict[str, np.ndarray], name: str,
+            index: int) -> Optional[float]:
+    """A field that may be absent, or hold no number."""
+    value = columns[name][index] if name in columns else None
+    if value is None or np.isnan(float(value)):
+        return None
+    return float(value)

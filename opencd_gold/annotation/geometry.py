@@ -287,6 +287,12 @@ def keyhole(rings: Rings) -> Ring:
         points = np.concatenate(parts)
         same = (points == np.roll(points, 1, axis=0)).all(1)
         points = points[~same]
+    if holes:
+        # labelme takes a point that is like the first for the end.
+        _, inverse, counts = np.unique(
+            points, axis=0, return_inverse=True, return_counts=True)
+        alone = counts[inverse.ravel()] == 1
+        points = np.roll(points, -int(alone.argmax()), axis=0)
     return points.tolist()
 
 

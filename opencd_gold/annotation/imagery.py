@@ -42,7 +42,6 @@ _SAMPLES = 8
 _SAMPLE = 64
 _READERS = 12
 _CACHE = 64 * 2**20
-_GDAL_CACHE = 128 * 2**20
 
 
 class Stretch(NamedTuple):
@@ -290,8 +289,6 @@ class _Readers(threading.local):
     """Open files of one thread."""
 
     def __init__(self):
-        self.environment = rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE)
-        self.environment.__enter__()
         self.known: OrderedDict[Hashable, LayerReader] = OrderedDict()
 
     def get(self, key: Hashable, make: Callable) -> LayerReader:
@@ -319,6 +316,7 @@ class Imagery:
         self.overviews = Overviews(project.cache)
         self._tiles = ByteCache(cache_bytes)
         self._samples = ByteCache(16 * 2**20, lambda array: array.nbytes)
+        self._limits = ByteCache(1024, lambda _: 1)
         self._pairs = ByteCache(256, lambda _: 1)
         self._readers = _Readers()
 
@@ -421,6 +419,14 @@ class Imagery:
         Returns:
             ndarray: ``(bands, 2)``; in decibel for that mode.
         """
+        name = (image.state, image.key, stretch)
+        found = self._limits.get(name)
+        if found is None:
+            found = self._measure(image, stretch)
+            self._limits.put(name, found)
+        return found
+
+    def _measure(self, image: ImageInfo, stretch: Stretch) -> np.ndarray:
         if stretch.mode == 'minmax' and None not in stretch[2:]:
             return np.array([stretch[2:]] * len(stretch.bands), float)
         found = []

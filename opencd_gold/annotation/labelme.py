@@ -9,14 +9,16 @@ with more keys that it keeps:
   rings as one outline (:func:`~opencd_gold.annotation.geometry.keyhole`).
 
 ``rings`` counts as long as it gives the ``points`` that are there; where
-labelme has moved a point, the ``points`` do. Rectangles and circles become
-polygons. Shapes without an area (points, lines) are kept as they are, and so
-is every key that is not known here.
+labelme has moved a point, the ``points`` do. Rectangles, circles and masks
+become polygons. Shapes without an area (points, lines) are kept as they are,
+and so is every key that is not known here.
 
 The state of a pair is in labelme's own check boxes, the flags ``draft`` and
 ``done``.
 """
+import base64
 import hashlib
+import io
 import json
 import math
 import os
@@ -25,9 +27,16 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 import numpy as np
+from PIL import Image
 
 from .errors import AnnotationError
-from .geometry import Rings, check_rings, from_outline, keyhole
+from .geometry import (
+    Rings,
+    check_rings,
+    from_outline,
+    keyhole,
+    polygons_of_array,
+)
 
 STATES = ('todo', 'draft', 'done')
 SOURCES = ('person', 'model')
@@ -150,7 +159,10 @@ def _parse_shape(raw: dict) -> List[Shape]:
         angles = np.arange(_CIRCLE) * 2 * np.pi / _CIRCLE
         points = np.stack([x + radius * np.cos(angles),
                            y + radius * np.sin(angles)], 1).tolist()
-    elif kind not in ('polygon', 'rectangle') or len(points) < 3:
+    elif kind == 'mask' and raw.get('mask'):
+        return _parse_mask(raw)
+    elif kind not in ('polygon', 'rectangle', 'oriented_rectangle') or len(
+            points) < 3:
         return []
     points = np.asarray(points, float).reshape(-1, 2).tolist()
     rings = raw.get('rings')
@@ -172,6 +184,20 @@ def _parse_shape(raw: dict) -> List[Shape]:
             extra={key: value for key, value in raw.items()
                    if key not in _OWN_KEYS})
         for index, rings in enumerate(polygons)
+    ]
+
+
+def _parse_mask(raw: dict) -> List[Shape]:
+    """Polygons of a mask that labelme's segmentation made."""
+    left, top = np.rint(np.min(raw['points'], axis=0)).tolist()
+    with Image.open(io.BytesIO(base64.b64decode(raw['mask']))) as image:
+        mask = np.array(image.convert('L')) > 0
+    extra = {key: value for key, value in raw.items()
+             if key not in (*_OWN_KEYS, 'mask')}
+    return [
+        Shape(str(raw['label']), [[[x + left, y + top] for x, y in ring]
+                                  for ring in rings], extra=extra)
+        for rings in polygons_of_array(mask)
     ]
 
 

@@ -257,8 +257,9 @@ def _from_raw(root: Path) -> List[Pair]:
     try:
         scenes, _ = find_scenes(root, _RAW, roles)
     except ConversionError as error:
-        if 'no scene fits' not in str(error):
-            raise AnnotationError(str(error)) from error
+        text = str(error).split('; --')[0]
+        if 'no scene fits' not in text:
+            raise AnnotationError(text) from error
         raise AnnotationError(
             f'{root} holds no pairs: expected folders A and B (or t1 and '
             't2), folders of such folders, or raw scenes NAME_A.tif and '

@@ -388,7 +388,7 @@ def create_app(project: Project,
     def post_lease(key: str, body: LeaseBody):
         pair = project.pair(key)
         storage.lease(pair, body.window, body.take)
-        return dict(held=True, version=storage.load(pair)[1])
+        return dict(held=True, version=storage.version(pair))
 
     @app.delete('/api/pairs/{key}/lease')
     def delete_lease(key: str, body: LeaseBody):

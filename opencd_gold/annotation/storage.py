@@ -99,6 +99,10 @@ class Storage:
             document.state = unsaid
         return document, version_of(content)
 
+    def version(self, pair: Pair) -> int:
+        """Version of a pair's document, see :func:`version_of`."""
+        return version_of(self._read(self._path(pair)))
+
     def summary(self, pair: Pair) -> Tuple[str, int]:
         """State of a pair and how many shapes it has."""
         path = self._path(pair)

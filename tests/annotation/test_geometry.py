@@ -158,6 +158,7 @@ def test_one_outline_for_labelme(seed):
     for rings in geometry.polygons_of_array(mask):
         polygon = geometry.burn([rings], [1], Window(0, 0, 50, 60)) > 0
         points = geometry.keyhole(rings)
+        assert points[0] not in points[1:]
         drawn = labelme_mask(points, mask.shape)
         np.testing.assert_array_equal(drawn | border(polygon),
                                       polygon | border(polygon))

@@ -80,7 +80,8 @@ def test_wrong_list(tmp_path, text, error):
     ([], 'holds no pairs'),
     (['A/a.png', 'B/b.png'], 'files are missing'),
     (['A/a.png', 'A/a.tif', 'B/a.png'], 'share the stem'),
-    (['A/a.txt', 'B/a.png'], 'holds no image')])
+    (['A/a.txt', 'B/a.png'], 'holds no image'),
+    (['x_A.tif', 'x_B.tif', 'y_A.tif'], 'scene y has no B .*[^t]$')])
 def test_wrong_folder(tmp_path, files, error):
     (tmp_path / 'empty').mkdir()
     touch(tmp_path, *files)

@@ -1,11 +1,16 @@
 """Nothing is lost: files of labelme, versions, leases."""
+import base64
+import io
 import json
 import os
 
+import numpy as np
 import pytest
 from annotation.conftest import make_root
+from PIL import Image
 
 from opencd_gold.annotation.errors import AnnotationError, Conflict, Locked
+from opencd_gold.annotation.geometry import to_geometry
 from opencd_gold.annotation.labelme import (
     Document,
     Shape,
@@ -189,6 +194,23 @@ def test_file_of_labelme_alone(storage, pair):
     assert data['version'] == '4.5.6' and data['imageData'] is None
     assert [shape['label'] for shape in data['shapes']] == [
         'changed'] * 4 + ['river']
+
+
+def test_mask_of_labelme(tmp_path):
+    """As its segmentation makes them: a picture and where it lies."""
+    mask = np.zeros((6, 8), bool)
+    mask[1:, 2:] = True
+    mask[3, 4] = False
+    content = io.BytesIO()
+    Image.fromarray(mask).save(content, 'PNG')
+    raw = dict(label='changed', shape_type='mask', flags={}, points=[
+        [20., 30.], [27., 35.]],
+        mask=base64.b64encode(content.getvalue()).decode())
+    document = parse(json.dumps(dict(shapes=[raw])).encode(), tmp_path)
+    shape, = document.shapes
+    assert to_geometry(shape.rings).area == mask.sum() == 29
+    assert to_geometry(shape.rings).bounds == (22, 31, 28, 36)
+    assert shape.extra == dict(flags={}) and not document.others
 
 
 @pytest.mark.parametrize('content, error', [

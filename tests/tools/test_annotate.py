@@ -14,6 +14,7 @@ import pytest
 import uvicorn
 from annotation.conftest import make_root
 from fastapi.testclient import TestClient
+from mmengine.logging import MMLogger
 from running import ROOT, run_tool
 from tiny import write_checkpoint
 
@@ -33,7 +34,9 @@ def root(tmp_path):
 
 @pytest.fixture
 def call(monkeypatch, capsys):
-    """Run the tool; return its error, or app, sockets and what it said."""
+    """Run the tool; return its error, or app, port and what it said."""
+    # A logger writes to what was standard output when it was made.
+    monkeypatch.setattr(MMLogger, '_instance_dict', {})
 
     def serve(server, sockets):
         raise Served(server.config.app, sockets)

@@ -214,7 +214,7 @@ def test_vectors_without_fields_and_beyond_the_image(call, tmp_path):
     assert call('labelme2mask', root, '--force') is None
     expected = np.zeros(SHAPE, np.uint8)
     expected[:10, :5] = 255
-    expected[1:101, 10:20] = 255
+    expected[1:100, 10:20] = 255
     np.testing.assert_array_equal(read(root / 'label/x.png'), expected)
 
 
