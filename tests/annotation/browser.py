@@ -1,6 +1,6 @@
 """A server on a data root, and a browser that drives the page."""
 import os
-import shutil
+import runpy
 import signal
 import socket
 import subprocess
@@ -17,32 +17,10 @@ from opencd_gold.annotation.project import Project
 from opencd_gold.annotation.server import create_app
 
 TOKEN = 'token-of-the-tests'
-NAMES = ('chromium', 'chromium-browser', 'google-chrome')
-FLAGS = ('--headless', '--no-sandbox', '--disable-gpu', '--no-first-run',
-         '--disable-background-networking', '--disable-component-update',
-         '--disable-sync')
-
-
-def find_browser():
-    """Path of Chromium, None where there is none.
-
-    ``OPENCD_GOLD_BROWSER`` names another.
-    """
-    named = os.environ.get('OPENCD_GOLD_BROWSER')
-    return named or next(filter(None, map(shutil.which, NAMES)), None)
-
-
-@contextmanager
-def open_browser():
-    """A headless browser."""
-    from playwright.sync_api import sync_playwright
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=find_browser(), args=list(FLAGS))
-        try:
-            yield browser
-        finally:
-            browser.close()
+_TOOL = runpy.run_path(str(
+    ROOT / 'tools/analysis_tools/_annotate_browser.py'))
+find_browser, open_browser = _TOOL['find_browser'], _TOOL['open_browser']
+measure = _TOOL['measure']
 
 
 def free_port():

@@ -283,42 +283,44 @@ def test_second_window_is_told(window, site, windows, root):
 def test_file_that_was_changed_elsewhere(window, root):
     window.polygon(0, SQUARE)
 
-    def edit_file():
+    def edit_file(right):
         path = root / 'annotations' / 'one.json'
         file = stored(root)
-        file['shapes'][0]['points'] = OTHER
+        file['shapes'][0]['points'] = [*OTHER, [right, 140]]
         path.write_text(json.dumps(file))
 
     edits = []
 
     def edit_then_save(route):
         if edits:
-            edits.pop()()
+            edit_file(edits.pop())
         route.continue_()
 
     window.page.route('**/document', edit_then_save)
 
-    for button, expected in (('conflict-reload', OTHER),
-                             ('conflict-overwrite', None)):
-        edits.append(edit_file)
+    for button, right in (('conflict-reload', 200),
+                          ('conflict-overwrite', 205)):
+        edits.append(right)
         window.polygon(0, [[20, 220], [50, 220], [50, 270]])
         mine = window.get('document')['shapes']
         wait_for(lambda: window.get('saveState') == 'conflict')
-        assert stored(root)['shapes'][0]['points'] == OTHER
+        theirs = stored(root)['shapes']
+        assert theirs[0]['points'][-1] == [right, 140]
         dialog = window.page.locator('#conflict')
         assert dialog.is_visible()
         window.page.locator(f'#{button}').click()
         wait_for(lambda: window.get('saveState') == 'saved')
         assert not dialog.is_visible()
         rings = [shape['rings'] for shape in window.shapes]
-        assert rings == ([[expected]] if expected else
-                         [shape['rings'] for shape in mine])
+        assert rings == (
+            [[shape['points']] for shape in theirs] if right == 200
+            else [shape['rings'] for shape in mine])
     assert [shape['rings'] for shape in stored(root)['shapes']] == rings
 
     # Where nothing is unsaved, the page shows what the file holds now.
     window.get('setView({x: 200, y: 150, scale: 1})')
-    edit_file()
-    wait_for(lambda: window.shapes[0]['rings'] == [OTHER])
+    edit_file(210)
+    wait_for(lambda: window.shapes[0]['rings'][0][-1] == [210, 140])
 
 
 def test_killed_server_loses_nothing(root, windows):
@@ -600,6 +602,17 @@ def test_small_window_clips_nothing(window):
     frame = window.page.evaluate(
         '[document.documentElement.scrollWidth, innerWidth]')
     assert frame[0] <= frame[1]
+
+
+def test_measured_in_a_browser(root):
+    with serve(root) as address:
+        found = driving.measure(address, zooms=4)
+    # The wheel cannot go beyond the ends of the scale.
+    assert 8 <= len(found['redraw']) == len(found['sharp'])
+    assert all(0 < redraw <= sharp for redraw, sharp in zip(
+        found['redraw'], found['sharp']))
+    assert found['redraw_median'] == pytest.approx(
+        np.median(found['redraw']))
 
 
 def test_geotiffs_of_one_date_pair(tmp_path, windows):

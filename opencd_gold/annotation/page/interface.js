@@ -1,7 +1,7 @@
 /** Everything around the panes: bars, panels, dialogs. */
 import {icon, drawIcons} from './icons.js';
 import {SHORTCUTS} from './keys.js';
-import {areaOf, boundsOf} from './shapes.js';
+import {areaOf, boundsOf, boxesMeet} from './shapes.js';
 import {HINTS} from './tools.js';
 import {scaleBar, toScreen} from './view.js';
 
@@ -629,7 +629,8 @@ export class Interface {
       viewer.size.height - height - 4);
     this.card.style.transform = `translate(${Math.round(left)}px, ${
       Math.round(top)}px)`;
-    this.card.hidden = !viewer.annotations;
+    this.card.hidden = !viewer.annotations
+      || !boxesMeet(boundsOf(current.rings), viewer.visible);
   }
 
   // Stretch.

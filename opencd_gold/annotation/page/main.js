@@ -5,11 +5,13 @@
  *
  * - `view` {x, y, scale}, `mode`, `level`: what the panes show;
  * - `document` {version, state, notes, shapes}, `saveState`, `editable`;
- * - `drafts`, `selection`: lists of shapes;
+ * - `drafts`, `selection`: lists of shapes; `draft`: the one to be judged;
  * - `job`: the model's, or null;
  * - `waitForIdle()`: resolves when all tiles are drawn, geometry is computed
  *   and everything is saved (or cannot be);
  * - `toClient(pane, [x, y])`: where a point of the grid is on the screen;
+ * - `setView(view)`, `goTo(view)`: show a place, the latter with as little as
+ *   possible beyond the grid;
  * - `redraws`: milliseconds from events that moved the view to the end of
  *   drawing the answer in all panes, the last 1000; `lastRedrawMs`, the last
  *   of them; `lastSharpMs`, the same until every tile of that view was drawn.
@@ -22,7 +24,6 @@ import {Session, takeWindowId} from './session.js';
 import * as geometry from './shapes.js';
 import {Tools} from './tools.js';
 import {Viewer, padded} from './viewer.js';
-import {boxesMeet} from './shapes.js';
 import {toScreen} from './view.js';
 
 const tidy = (rings) => rings.map((ring) => ring.map(
@@ -482,6 +483,7 @@ export class Annotator {
   goTo(shapes) {
     if (shapes.length) {
       this.viewer.fit(padded(shapes.flatMap(({rings}) => rings[0])), 0);
+      this.viewer.goTo(this.viewer.view);
     }
   }
 
@@ -574,7 +576,7 @@ export class Annotator {
       const [x0, y0, x1, y1] = geometry.boundsOf(current.rings);
       const [left, top, right, bottom] = this.viewer.visible;
       if (x1 - x0 < right - left && y1 - y0 < bottom - top) {
-        this.viewer.setView({...this.viewer.view, x, y});
+        this.viewer.goTo({...this.viewer.view, x, y});
       } else {
         this.goTo([current]);
       }
@@ -625,7 +627,7 @@ export class Annotator {
 }
 
 function inside(box, room) {
-  return boxesMeet(box, room) && box[0] >= room[0] && box[1] >= room[1]
+  return box[0] >= room[0] && box[1] >= room[1]
     && box[2] <= room[2] && box[3] <= room[3];
 }
 
@@ -662,6 +664,9 @@ window.annotator = {
   get drafts() {
     return app.drafts.open;
   },
+  get draft() {
+    return app.drafts.current ?? null;
+  },
   get job() {
     return app.drafts.job;
   },
@@ -684,6 +689,7 @@ window.annotator = {
     return [x + box.left, y + box.top];
   },
   setView: (view) => app.viewer.setView(view),
+  goTo: (view) => app.viewer.goTo(view),
   waitForIdle: () => waitFor(() => app.idle),
 };
 app.start();

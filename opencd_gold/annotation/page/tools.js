@@ -575,13 +575,13 @@ function hasMiddle(from, to, pixel) {
 function outline(context, rings, color, pixel) {
   const path = pathOf(rings);
   context.strokeStyle = DARK;
-  context.lineWidth = 6 * pixel;
+  context.lineWidth = 5.5 * pixel;
   context.stroke(path);
   context.strokeStyle = WHITE;
-  context.lineWidth = 4 * pixel;
+  context.lineWidth = 3.5 * pixel;
   context.stroke(path);
   context.strokeStyle = color;
-  context.lineWidth = 2 * pixel;
+  context.lineWidth = 1.8 * pixel;
   context.stroke(path);
 }
 

@@ -43,6 +43,17 @@ export function clampView(view, size, grid) {
   };
 }
 
+/** The view moved so that as little as possible lies beyond the grid. */
+export function withinGrid(view, size, grid) {
+  const middle = (value, shown, whole) => (shown >= whole ? whole / 2
+    : Math.min(Math.max(value, shown / 2), whole - shown / 2));
+  return {
+    x: middle(view.x, size.width / view.scale, grid.width),
+    y: middle(view.y, size.height / view.scale, grid.height),
+    scale: view.scale,
+  };
+}
+
 /** The view that shows a whole box, with a margin in CSS pixels. */
 export function fitBox([x0, y0, x1, y1], size, margin = 12) {
   const width = Math.max(size.width - 2 * margin, 1);

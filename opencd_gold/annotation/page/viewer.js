@@ -208,6 +208,11 @@ export class Viewer extends EventTarget {
     this.setView(place.fitBox(box, this.size, margin));
   }
 
+  /** Show a place at the scale of now; no more beyond the grid than must. */
+  goTo(view) {
+    this.setView(place.withinGrid(view, this.size, this.grid));
+  }
+
   zoom(factor, at = this.#anchor()) {
     this.setView(place.zoomAt(this.view, this.size, this.grid, at, factor));
   }
@@ -498,7 +503,7 @@ export class Viewer extends EventTarget {
 
   #drawProbability(context, {rings, probability}, pixel) {
     const [x0, y0, x1, y1] = boundsOf(rings);
-    if (probability === null || Math.min(x1 - x0, y1 - y0) < 22 * pixel) {
+    if (probability === null || Math.min(x1 - x0, y1 - y0) < 34 * pixel) {
       return;
     }
     const [x, y] = pointInside(rings);
