@@ -513,7 +513,7 @@ class Imagery:
             found = self.overviews.preview(image, bands, window, shape)
         if found is None:
             found = self._reader(image, bands).read(window, shape)
-        return (*found, False)
+        return (*found, self.overviews.failed(image))
 
 
 def _spread(length: int):

@@ -152,6 +152,12 @@ class Overviews:
                     target=self._work, name='overviews', daemon=True)
                 self._thread.start()
 
+    def failed(self, image) -> bool:
+        """Whether there will be no file of an image."""
+        with self._lock:
+            job = self._jobs.get(self._target(image).name)
+        return job is not None and job.failed
+
     def preview(self, image, bands: Tuple[int, ...], window: Window,
                 shape: Tuple[int, int]):
         """A window of what was averaged so far.
