@@ -7,6 +7,7 @@ answered into docs/scenes.md.in, with pictures. The model is one that
 tools/quickstart.sh has trained.
 """
 import argparse
+import io
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import numpy as np
 import pyogrio
 import rasterio
 import shapely
+from PIL import Image
 from rasterio.enums import Resampling
 from rasterio.features import rasterize
 from rasterio.transform import from_origin
@@ -30,7 +32,6 @@ from opencd_gold.datasets.synthetic import make_triplet
 from opencd_gold.engine import cli
 from opencd_gold.scenes.grid import Layer, LayerReader, ScenePair
 from opencd_gold.scenes.parts import write_atomically
-from opencd_gold.scenes.quicklook import encode_png
 from opencd_gold.visualization.panels import Panel, draw_panels, to_display
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -194,12 +195,19 @@ def differ(folder):
     return np.abs(levels[0] - levels[1]).max()
 
 
+def encode(image):
+    """PNG of an RGB image in 128 colours, small enough for a repository."""
+    stream = io.BytesIO()
+    few = Image.fromarray(np.ascontiguousarray(image)).quantize(128)
+    few.save(stream, 'PNG', optimize=True)
+    return stream.getvalue()
+
+
 def halve(path):
     """A picture in half its size."""
     image = cv2.imread(str(path))
-    small = cv2.resize(image, None, fx=.5, fy=.5,
-                       interpolation=cv2.INTER_AREA)
-    return encode_png(small[..., ::-1])
+    return cv2.resize(image, None, fx=.5, fy=.5,
+                      interpolation=cv2.INTER_AREA)[..., ::-1]
 
 
 def walk(folder, args):
@@ -225,9 +233,9 @@ def walk(folder, args):
         onnx_difference=differ(folder),
         errors=list_errors(folder))
     pictures = dict(
-        scenes_input=encode_png(draw_inputs(raw)),
-        scenes_map=encode_png(draw_map(raw, folder / 'maps')),
-        scenes_tiles=halve(folder / 'data/mine/contact_sheet.png'))
+        scenes_input=encode(draw_inputs(raw)),
+        scenes_map=encode(draw_map(raw, folder / 'maps')),
+        scenes_tiles=encode(halve(folder / 'data/mine/contact_sheet.png')))
     return fields, pictures
 
 
