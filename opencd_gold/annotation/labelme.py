@@ -45,6 +45,8 @@ OURS = 'opencd_gold'
 _LABELME = '5.5.0'
 _FORMAT = 1
 _CIRCLE = 64
+# Characters of an id.
+LONGEST = 100
 
 
 @dataclass
@@ -174,13 +176,17 @@ def _parse_shape(raw: dict) -> List[Shape]:
         check_rings([points])
         polygons = from_outline(points)
     probability = raw.get('probability')
+    if not (isinstance(probability, (int, float)) and 0 <= probability <= 1):
+        probability = None
     source = raw.get('source')
+    name = str(raw.get('id') or '')
+    name = name if len(name) <= LONGEST else ''
     return [
         Shape(
             str(raw['label']), rings,
-            id=str(raw.get('id') or '') if index == 0 else '',
+            id=name if index == 0 else '',
             source=source if source in SOURCES else 'person',
-            probability=None if probability is None else float(probability),
+            probability=probability,
             extra={key: value for key, value in raw.items()
                    if key not in _OWN_KEYS})
         for index, rings in enumerate(polygons)
@@ -235,7 +241,7 @@ def serialize(document: Document, path: Path, image: Path, width: int,
         imageHeight=height,
         imageWidth=width)
     data[OURS] = ours
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=1)
+    text = json.dumps(data, ensure_ascii=False, indent=1)
     return text.encode()
 
 

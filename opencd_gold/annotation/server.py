@@ -30,7 +30,7 @@ from . import geometry
 from .drafts import Drafts
 from .errors import AnnotationError, Conflict
 from .imagery import Imagery, Stretch
-from .labelme import Shape
+from .labelme import LONGEST, Shape
 from .project import LOOPBACK, Project
 from .storage import Storage
 
@@ -54,7 +54,8 @@ RingModel = Annotated[List[Point], Field(min_length=3, max_length=200_000)]
 RingsModel = Annotated[List[RingModel], Field(min_length=1,
                                               max_length=20_000)]
 PathModel = Annotated[List[Point], Field(min_length=1, max_length=50_000)]
-Name = Annotated[str, Field(min_length=1, max_length=100)]
+Name = Annotated[str, Field(min_length=1, max_length=LONGEST)]
+Label = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
 class _Body(BaseModel):
@@ -67,7 +68,7 @@ class ShapeBody(_Body):
     """A polygon of a document."""
 
     id: Name
-    label: Name
+    label: Label
     rings: RingsModel
     source: Literal['person', 'model'] = 'person'
     probability: Optional[Annotated[float, Field(ge=0, le=1)]] = None

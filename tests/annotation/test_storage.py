@@ -196,6 +196,18 @@ def test_file_of_labelme_alone(storage, pair):
         'changed'] * 4 + ['river']
 
 
+def test_odd_values_of_a_file(storage, pair):
+    version = save(storage, pair, shapes('changed'))
+    rewrite(storage, pair, lambda data: data['shapes'][0].update(
+        id='x' * 101, probability=float('nan'), source='ghost', weight=7))
+    document, now = storage.load(pair)
+    shape, = document.shapes
+    assert now != version and 0 < len(shape.id) <= 100
+    assert (shape.probability, shape.source) == (None, 'person')
+    save(storage, pair, document.shapes, now)
+    assert read(storage, pair)['shapes'][0]['weight'] == 7
+
+
 def test_mask_of_labelme(tmp_path):
     """As its segmentation makes them: a picture and where it lies."""
     mask = np.zeros((6, 8), bool)
