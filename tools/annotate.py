@@ -17,10 +17,12 @@ import secrets
 import socket
 import sys
 import threading
+import warnings
 import webbrowser
 from pathlib import Path
 
 from mmengine.logging import print_log
+from rasterio.errors import NotGeoreferencedWarning
 
 from opencd_gold.annotation.project import LOOPBACK, SENSORS, Project
 from opencd_gold.engine import cli
@@ -169,6 +171,8 @@ def main():
     args = parse_args()
     # GDAL keeps a share of all memory otherwise; in MiB.
     os.environ.setdefault('GDAL_CACHEMAX', '128')
+    # Pictures have no place on the Earth, and need none.
+    warnings.filterwarnings('ignore', category=NotGeoreferencedWarning)
     with cli.clear_errors():
         check_server(args)
         project = Project.open(args.data_root, args.classes, args.sensors,

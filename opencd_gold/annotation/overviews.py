@@ -285,8 +285,10 @@ def _create(path: Path, image, pixels: np.ndarray):
     unit = FACTOR * 2**_steps(image)
     height, width = (math.ceil(side / unit) * unit // FACTOR
                      for side in image.grid.shape)
+    grid = image.grid
     return rasterio.open(
         path, 'w', driver='GTiff', count=len(pixels), height=height,
-        width=width, dtype=pixels.dtype, tiled=True, blockxsize=_BLOCK,
-        blockysize=_BLOCK, compress='deflate', zlevel=1,
+        width=width, dtype=pixels.dtype, crs=grid.crs,
+        transform=grid.transform * rasterio.Affine.scale(FACTOR),
+        tiled=True, blockxsize=_BLOCK, blockysize=_BLOCK, compress='deflate', zlevel=1,
         photometric='minisblack', bigtiff='if_safer')
