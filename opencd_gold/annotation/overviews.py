@@ -290,5 +290,6 @@ def _create(path: Path, image, pixels: np.ndarray):
         path, 'w', driver='GTiff', count=len(pixels), height=height,
         width=width, dtype=pixels.dtype, crs=grid.crs,
         transform=grid.transform * rasterio.Affine.scale(FACTOR),
-        tiled=True, blockxsize=_BLOCK, blockysize=_BLOCK, compress='deflate', zlevel=1,
-        photometric='minisblack', bigtiff='if_safer')
+        tiled=True, blockxsize=_BLOCK, blockysize=_BLOCK,
+        compress='deflate', zlevel=1, photometric='minisblack',
+        bigtiff='if_safer')
