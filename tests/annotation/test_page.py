@@ -349,6 +349,26 @@ def test_killed_server_loses_nothing(root, windows):
         assert len(stored(root)['shapes']) == 2
 
 
+def test_lost_answer_is_no_conflict(window, root):
+    window.polygon(0, SQUARE)
+    lost = []
+
+    def store_and_cut(route):
+        if lost:
+            route.continue_()
+        else:
+            lost.append(route.fetch().json()['version'])
+            route.abort()
+
+    window.page.route('**/document', store_and_cut)
+    window.polygon(1, OTHER)
+    wait_for(lambda: window.get('saveState') == 'saved')
+    assert window.get('document')['version'] == lost[0]
+    assert len(stored(root)['shapes']) == 2
+    window.polygon(2, [[20, 220], [50, 220], [50, 270]])
+    assert len(stored(root)['shapes']) == 3
+
+
 def test_closing_at_once_saves(window, root):
     window.page.keyboard.press('p')
     for point in SQUARE:
@@ -604,9 +624,9 @@ def test_small_window_clips_nothing(window):
     assert frame[0] <= frame[1]
 
 
-def test_measured_in_a_browser(root):
+def test_measured_in_a_browser(root, browser):
     with serve(root) as address:
-        found = driving.measure(address, zooms=4)
+        found = driving.measure(browser, address, zooms=4)
     # The wheel cannot go beyond the ends of the scale.
     assert 8 <= len(found['redraw']) == len(found['sharp'])
     assert all(0 < redraw <= sharp for redraw, sharp in zip(

@@ -74,7 +74,7 @@ def start_tool(*arguments, **options):
             process.stdout.close()
 
 
-def measure(address, zooms=24, size=(1280, 800)):
+def measure(browser, address, zooms=24, size=(1280, 800)):
     """Time from wheel and keys to the redrawn panes.
 
     The wheel zooms in at a point off the middle, keys move the view at full
@@ -82,6 +82,7 @@ def measure(address, zooms=24, size=(1280, 800)):
     before is answered in full, as the first look at a place is slowest.
 
     Args:
+        browser: Of :func:`open_browser`.
         address (str): Of the page, with the token.
         zooms (int): Steps of the wheel each way. Default: 24.
         size (tuple[int, int]): Of the window, in pixels.
@@ -92,32 +93,32 @@ def measure(address, zooms=24, size=(1280, 800)):
         value an event, and ``redraw_median``, ``sharp_median``.
     """
     found = dict(redraw=[], sharp=[])
-    with open_browser() as browser:
-        page = browser.new_page(
-            viewport=dict(width=size[0], height=size[1]))
-        page.goto(address)
+    page = browser.new_page(
+        viewport=dict(width=size[0], height=size[1]))
+    page.goto(address)
+    page.evaluate('annotator.waitForIdle()')
+    stage = page.locator('.stage').first.bounding_box()
+    page.mouse.move(stage['x'] + 0.4 * stage['width'],
+                    stage['y'] + 0.45 * stage['height'])
+    arrows = [f'Arrow{way}' for way in ('Left', 'Down', 'Right', 'Up')]
+    steps = [*[-240] * zooms, *arrows * (zooms // 4), *[240] * zooms]
+    for step in steps:
+        before = page.evaluate('[annotator.redraws.length, '
+                               'annotator.view]')
+        if isinstance(step, str):
+            page.keyboard.press(step)
+        else:
+            page.mouse.wheel(0, step)
+        # Nothing moves at the end of the range of scales.
+        page.wait_for_timeout(50)
         page.evaluate('annotator.waitForIdle()')
-        stage = page.locator('.stage').first.bounding_box()
-        page.mouse.move(stage['x'] + 0.4 * stage['width'],
-                        stage['y'] + 0.45 * stage['height'])
-        arrows = [f'Arrow{way}' for way in ('Left', 'Down', 'Right', 'Up')]
-        steps = [*[-240] * zooms, *arrows * (zooms // 4), *[240] * zooms]
-        for step in steps:
-            before = page.evaluate('[annotator.redraws.length, '
-                                   'annotator.view]')
-            if isinstance(step, str):
-                page.keyboard.press(step)
-            else:
-                page.mouse.wheel(0, step)
-            # Nothing moves at the end of the range of scales.
-            page.wait_for_timeout(50)
-            page.evaluate('annotator.waitForIdle()')
-            after = page.evaluate('[annotator.redraws.length, '
-                                  'annotator.view]')
-            if after[0] > before[0] and after[1] != before[1]:
-                for name, member in (('redraw', 'lastRedrawMs'),
-                                     ('sharp', 'lastSharpMs')):
-                    found[name].append(page.evaluate(f'annotator.{member}'))
+        after = page.evaluate('[annotator.redraws.length, '
+                              'annotator.view]')
+        if after[0] > before[0] and after[1] != before[1]:
+            for name, member in (('redraw', 'lastRedrawMs'),
+                                 ('sharp', 'lastSharpMs')):
+                found[name].append(page.evaluate(f'annotator.{member}'))
+    page.close()
     for name in ('redraw', 'sharp'):
         found[f'{name}_median'] = statistics.median(found[name])
     return found

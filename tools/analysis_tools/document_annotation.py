@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import rasterio
 import shapely
-from PIL import Image
+from PIL import Image, ImageColor
 
 from opencd_gold.engine import cli
 from opencd_gold.scenes.parts import write_atomically
@@ -37,9 +37,12 @@ COMMANDS = dict(
     '--work-dir work_dirs/mine',
     drafts='python tools/annotate.py new --checkpoint '
     'work_dirs/mine/best_IoU_iter_300.pth')
-DRAWN = 'south'
+DRAWN = 'east'
 DRAFTED = 'north'
-_WINDOW = dict(width=1440, height=860)
+_WINDOW = dict(width=1320, height=820)
+# Of small things, in style.css.
+_ACCENTS = ('#ff7b72', '#3fb984', '#ffd166', '#4c9aff', '#9ccaff',
+            '#d55e00')
 _LEAST = 250
 _AROUND = 150
 
@@ -120,9 +123,11 @@ def with_palette(image, exact=64):
     pixels = np.asarray(image).reshape(-1, 3)
     colors, counts = np.unique(pixels, axis=0, return_counts=True)
     often = colors[np.argsort(-counts)[:exact]]
-    rest = image.quantize(256 - exact, kmeans=1).getpalette()
+    accents = [ImageColor.getrgb(color) for color in _ACCENTS]
+    fixed = np.concatenate([often, accents])
+    rest = image.quantize(256 - len(fixed), kmeans=1).getpalette()
     palette = Image.new('P', (1, 1))
-    palette.putpalette([*often.ravel().tolist(), *rest])
+    palette.putpalette([*fixed.ravel().tolist(), *rest])
     content = io.BytesIO()
     image.quantize(palette=palette, dither=Image.Dither.NONE).save(
         content, 'PNG', optimize=True)
@@ -189,12 +194,18 @@ def review_drafts(page):
     page.page.locator('#min-area').fill('30')
     page.idle()
     page.press('.', 'a', 'a', 'a')
-    ring = np.array(page.page.evaluate('annotator.draft')['rings'][0])
-    page.look(ring.mean(axis=0), 1.1)
-    page.page.mouse.move(*page.at(1, ring.mean(axis=0) + [40, 60]))
+    # One in the middle, large enough for its probability.
+    inside = [shapely.Polygon(draft['rings'][0]).representative_point()
+              for draft in page.page.evaluate('annotator.drafts')
+              if shapely.Polygon(draft['rings'][0]).area > 4 * _LEAST]
+    places = np.array([point.coords[0] for point in inside])
+    middle = np.median(places, axis=0)
+    place = places[np.linalg.norm(places - middle, axis=1).argmin()]
+    page.look(place, 1.1)
+    page.page.mouse.click(*page.at(1, place))
     drafts_picture = page.picture()
     page.press('x', 's')
-    page.look(ring.mean(axis=0), 1.1)
+    page.look(place, 1.1)
     return drafts_picture, page.picture()
 
 

@@ -41,7 +41,14 @@ export class Api {
       request.headers = {'Content-Type': 'application/json'};
     }
     const response = await this.#fetch(`/api/${path}`, request);
-    return response.status === 204 ? null : response.json();
+    try {
+      return await response.json();
+    } catch (error) {
+      if (error.name === 'AbortError') {
+        throw error;
+      }
+      throw new ApiError(0, 'The answer of the server was cut off.');
+    }
   }
 
   get(path, options) {

@@ -81,12 +81,25 @@ export class Drafts extends EventTarget {
   async run(region) {
     await this.cancel();
     const {session} = this;
-    const {job} = await this.api.call('POST', `${session.path}/drafts`,
-      {region});
-    if (session !== this.session) {
+    const asked = {id: null, state: 'queued', progress: 0, error: null};
+    this.job = asked;
+    this.#tell('job');
+    let job;
+    try {
+      ({job} = await this.api.call('POST', `${session.path}/drafts`,
+        {region}));
+    } catch (error) {
+      if (this.job === asked) {
+        this.job = null;
+        this.#tell('job');
+      }
+      throw error;
+    }
+    if (this.job !== asked) {
+      await this.#stop(job);
       return;
     }
-    this.job = {id: job, state: 'queued', progress: 0, error: null};
+    this.job = {...asked, id: job};
     this.#tell('job');
     await this.#follow(session, job);
   }
@@ -122,8 +135,14 @@ export class Drafts extends EventTarget {
       const {id} = this.job;
       this.job = {...this.job, state: 'cancelled'};
       this.#tell('job');
-      await this.api.call('DELETE', `drafts/${id}`).catch(() => {});
+      if (id !== null) {
+        await this.#stop(id);
+      }
     }
+  }
+
+  #stop(id) {
+    return this.api.call('DELETE', `drafts/${id}`).catch(() => {});
   }
 
   setThreshold(threshold) {

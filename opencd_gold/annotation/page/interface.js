@@ -9,6 +9,7 @@ const LARGEST_MIN_AREA = 2500;
 const SAVE_TEXTS = {
   saved: 'Saved', unsaved: 'Saving…', saving: 'Saving…',
   failed: 'Not saved', conflict: 'Conflict', locked: 'Read only',
+  opening: 'Opening…',
 };
 const STATES = {todo: 'to do', draft: 'draft', done: 'done'};
 
@@ -78,7 +79,7 @@ export class Interface {
     this.#on('toggle-annotations', 'click', () => app.toggleAnnotations());
     this.#on('toggle-fill', 'click', () => app.toggleFill());
     this.#on('toggle-cross', 'click', () => app.toggleCross());
-    this.#on('notes', 'input', () => app.session.setNotes(
+    this.#on('notes', 'input', () => app.session?.setNotes(
       parts.notes.value));
     this.#on('filter', 'input', () => this.showPairs());
     this.#on('filter-state', 'change', () => this.showPairs());
@@ -231,10 +232,10 @@ export class Interface {
     draftBar.style.width = `${100 * draft / pairs.length}%`;
   }
 
-  #pairItem({id, name, state, shapes}) {
+  #pairItem({id, name, state, shapes, error}) {
     const current = id === this.app.session?.pair.id;
     const button = make('button', {
-      title: `${name}: ${STATES[state]}`, 'data-state': state,
+      title: `${name}: ${error ?? STATES[state]}`, 'data-state': state,
       'aria-current': current ? 'true' : null,
     });
     button.innerHTML = `<span class="dot"></span><span class="name">${
@@ -306,7 +307,7 @@ export class Interface {
     const {banner} = this.parts;
     const {status, failure} = session;
     banner.hidden = true;
-    if (status === 'locked' && session.leaseError) {
+    if (status === 'locked') {
       this.#banner('locked', `${sentence(session.leaseError)} Here it can `
         + 'be looked at, not changed.', 'Take over', () => session.renew(true));
     } else if (failure?.status === 401) {

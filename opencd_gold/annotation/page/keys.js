@@ -99,7 +99,7 @@ export function combinationOf(event) {
 /** Answer keys of the whole page. */
 export function listen(app) {
   addEventListener('keydown', (event) => {
-    const {target} = event;
+    const target = event.target.matches ? event.target : document.body;
     if (document.querySelector('dialog[open]')) {
       return;
     }
@@ -128,8 +128,10 @@ export function listen(app) {
     const action = ACTIONS.get(combination);
     if (action) {
       event.preventDefault();
-      app.viewer.measure(event);
       action(app, event.key);
+      if (app.viewer.frame !== undefined) {
+        app.viewer.measure(event);
+      }
     }
   });
   addEventListener('keyup', (event) => {

@@ -21,6 +21,13 @@ export function takeWindowId() {
   return id;
 }
 
+/** What is compared of two documents. */
+function contentOf({shapes, notes, state}) {
+  return JSON.stringify([notes, state, shapes.map(
+    ({id, label, rings, source, probability}) => (
+      [id, label, rings, source, probability]))]);
+}
+
 export class Session extends EventTarget {
   /**
    * @param {Api} api
@@ -71,16 +78,16 @@ export class Session extends EventTarget {
     return this.held && !this.closed && !this.conflict;
   }
 
-  /** One of saved, unsaved, saving, failed, conflict, locked. */
+  /** One of opening, saved, unsaved, saving, failed, conflict, locked. */
   get status() {
     if (this.conflict) {
       return 'conflict';
     }
-    if (!this.held) {
-      return 'locked';
-    }
     if (this.failure) {
       return 'failed';
+    }
+    if (!this.held) {
+      return this.leaseError ? 'locked' : 'opening';
     }
     if (this.saving) {
       return 'saving';
@@ -188,29 +195,56 @@ export class Session extends EventTarget {
 
   async #put() {
     const revision = this.revision;
+    const body = this.#body();
     this.saving = true;
     this.dirtySince = null;
     this.#tell('status');
     try {
       const {version} = await this.api.call(
-        'PUT', `${this.path}/document`, this.#body());
-      this.version = version;
-      this.saved = revision;
-      this.failure = null;
-      this.retry = QUIET;
-      this.#forget();
+        'PUT', `${this.path}/document`, body);
+      this.#stored(version, revision);
     } catch (error) {
-      this.#refused(error);
+      await this.#refused(error, body, revision);
     }
     this.saving = false;
     this.#tell('status');
   }
 
-  #refused(error) {
+  #stored(version, revision) {
+    this.version = version;
+    this.saved = revision;
+    this.failure = null;
+    this.unanswered = null;
+    this.retry = QUIET;
+    this.#forget();
+  }
+
+  /** Whether what is stored was sent from here, and the answer was lost. */
+  async #wasStored() {
+    if (!this.unanswered) {
+      return false;
+    }
+    const {document} = await this.api.get(this.path);
+    if (contentOf(document) !== contentOf(this.unanswered.body)) {
+      return false;
+    }
+    this.#stored(document.version, this.unanswered.revision);
+    return true;
+  }
+
+  async #refused(error, body, revision) {
     if (!(error instanceof ApiError)) {
       throw error;
     }
     this.#keep();
+    if (error.status === 0) {
+      this.unanswered = {body, revision};
+    }
+    const known = error.status === 409
+      && await this.#wasStored().catch(() => false);
+    if (known) {
+      return;
+    }
     if (error.status === 409) {
       this.conflict = {version: error.body.version, error: error.message};
       this.#tell('conflict');
@@ -367,9 +401,7 @@ export class Session extends EventTarget {
       return null;
     }
     const kept = JSON.parse(text);
-    const same = JSON.stringify([kept.shapes, kept.notes, kept.state])
-      === JSON.stringify([this.shapes, this.notes, this.state]);
-    if (same) {
+    if (contentOf(kept) === contentOf(this)) {
       this.#forget();
       return null;
     }
