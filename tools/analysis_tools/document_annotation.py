@@ -98,9 +98,16 @@ class Page:
         self.idle()
 
     def draw(self, outline, pane=0):
-        """A polygon, vertex by vertex."""
+        """A polygon, vertex by vertex, at a scale that shows all of it."""
+        low, high = outline.min(axis=0), outline.max(axis=0)
+        scale = min(3, *([240, 480] / (high - low)))
+        self.look((low + high) / 2, scale)
         self.page.keyboard.press('p')
-        for point in outline:
+        kept = [outline[0]]
+        for point in outline[1:]:
+            if np.linalg.norm(point - kept[-1]) > 6 / scale:
+                kept.append(point)
+        for point in kept:
             self.page.mouse.click(*self.at(pane, point))
         self.press('Enter', 'v')
 
@@ -156,7 +163,6 @@ def draw_scenes(page, truth, names):
         page.open(name)
         outlines = outlines_of(truth / f'{name}_E.tif')
         for index, outline in enumerate(outlines):
-            page.press('f')
             page.draw(outline, index % 3)
         if name == DRAWN:
             page.page.locator('#notes').fill(

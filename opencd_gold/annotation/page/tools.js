@@ -7,6 +7,7 @@ import {pathOf} from './viewer.js';
 import {toGrid, toScreen} from './view.js';
 
 const CLICK = 4;
+const DOUBLE = 350;
 const VERTEX = 8;
 const EDGE = 6;
 const WHITE = '#ffffff';
@@ -368,12 +369,14 @@ export class Tools extends EventTarget {
     const pixel = 1 / this.viewer.view.scale;
     const near = (other, within) => other && Math.hypot(
       other[0] - point[0], other[1] - point[1]) <= within * pixel;
-    const enough = this.name === 'polygon' ? 3 : 2;
-    const closing = this.name === 'polygon' && near(this.points[0], 9);
-    if (this.points.length >= enough
-      && (closing || near(this.points.at(-1), 3))) {
+    const enough = this.points.length >= (this.name === 'polygon' ? 3 : 2);
+    const last = this.points.at(-1);
+    const twice = near(last, 3) && event.timeStamp - this.clicked < DOUBLE;
+    this.clicked = event.timeStamp;
+    if (enough && (twice
+      || (this.name === 'polygon' && near(this.points[0], 9)))) {
       this.finish();
-    } else if (!near(this.points.at(-1), 3)) {
+    } else if (!twice && !near(last, 1)) {
       this.points = [...this.points,
         geometry.clampPoint(point, this.viewer.grid)];
     }
