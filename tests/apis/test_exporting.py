@@ -15,7 +15,10 @@ KINDS = ('onnx', 'pt2')
 # Networks as they are shipped.
 SYSTEMS = {
     'gold': 'gold_r18-light_1xb8-1500_ombria-256x256',
+    'hetecd': 'hetecd_mit-b0-light_1xb8-1500_ombria-256x256',
+    'changer': 'changer-efflite0_1xb8-1500_ombria-ac-256x256',
     'sgsln': 'sgsln_1xb8-1500_ombria-256x256',
+    'hrmnet': 'hrmnet_efflite0_1xb8-1500_ombria-256x256',
 }
 
 

@@ -4,10 +4,10 @@ from typing import Dict, List
 
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.utils import resize
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
+from opencd_gold.models.layers import resize_map
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
@@ -112,11 +112,7 @@ class ChangeHead(BaseDecodeHead):
 
     def upsample(self, logits: Tensor, size) -> Tensor:
         """Resize logits ``(N, K, h, w)`` to ``size``, in float32."""
-        return resize(
-            logits.float(),
-            size=size,
-            mode='bilinear',
-            align_corners=self.align_corners)
+        return resize_map(logits.float(), size, self.align_corners)
 
     def supervise(self, logits: Tensor, target: Tensor) -> Dict[str, Tensor]:
         """Losses against the labels, by name.
@@ -144,5 +140,20 @@ class ChangeHead(BaseDecodeHead):
 
     def predict_by_feat(self, seg_logits: Tensor,
                         batch_img_metas: List[dict]) -> Tensor:
-        """Resize logits to the input, in float32; see mmseg's head."""
-        return super().predict_by_feat(seg_logits.float(), batch_img_metas)
+        """Resize logits to the input, in float32.
+
+        As mmseg's head, whose resize would fix the sizes of an exported
+        model.
+
+        Args:
+            seg_logits (Tensor): ``(N, K, h, w)``.
+            batch_img_metas (list[dict]): The first one's ``img_shape``, if
+                it is a ``torch.Size`` (a window), or ``pad_shape``.
+
+        Returns:
+            Tensor: ``(N, K, H, W)``.
+        """
+        size = batch_img_metas[0]['img_shape']
+        if not isinstance(size, torch.Size):
+            size = batch_img_metas[0].get('pad_shape', size)
+        return self.upsample(seg_logits, size[:2])

@@ -11,7 +11,12 @@ from mmengine.model import BaseModule, Sequential
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
-from opencd_gold.models.layers import FeatureFusion, mean, resize_map
+from opencd_gold.models.layers import (
+    FeatureFusion,
+    dates_apart,
+    mean,
+    resize_map,
+)
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
@@ -270,7 +275,7 @@ class HardRegionHead(ChangeHead):
         if self.plain:
             return [self.texture(image_from), self.texture(image_to)]
         both = self.texture(torch.cat([image_from, image_to]))
-        return list(both.chunk(2))
+        return list(dates_apart(both))
 
     def _compare_levels(self, levels_from: Sequence[Tensor],
                         levels_to: Sequence[Tensor]) -> List[Tensor]:

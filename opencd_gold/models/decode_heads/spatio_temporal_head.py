@@ -178,7 +178,8 @@ class SpatioTemporalDifference(nn.Module):
         columns = columns * self.temporal(columns).softmax(dim=1)
         volumes = columns.view_as(volumes)
         volumes = volumes * self.spatial(volumes).sigmoid()
-        return volumes.view(len(x), -1, *x.shape[-2:])
+        # len() would fix the batch of an exported model.
+        return volumes.view(x.shape[0], -1, *x.shape[-2:])
 
     def _part(self, x: Tensor, index: int) -> Tensor:
         """One volume's share of the 3x3 convolution, bias in the first."""

@@ -11,6 +11,7 @@ from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from opencd_gold.models.decode_heads import stack_labels
+from opencd_gold.models.layers import dates_apart
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import (
     BranchOutputs,
@@ -182,7 +183,7 @@ class BitemporalDetector(EncoderDecoder):
         if not self.batch_dates:
             return tuple(tuple(self.backbone(image)) for image in images)
         stages = self.backbone(torch.cat(tuple(images)))
-        parts = [stage.chunk(len(images)) for stage in stages]
+        parts = [dates_apart(stage, len(images)) for stage in stages]
         return tuple(zip(*parts))
 
     def fuse_pair(self, pyramid_from: Pyramid, pyramid_to: Pyramid) -> tuple:

@@ -5,7 +5,7 @@ import torch
 from mmengine.model import BaseModule, ModuleList
 from torch import Tensor
 
-from opencd_gold.models.layers import stages_of
+from opencd_gold.models.layers import dates_apart, stages_of
 from opencd_gold.registry import MODELS
 
 from .bitemporal import BitemporalDetector, Pyramid, _build
@@ -82,7 +82,7 @@ class InteractingDetector(BitemporalDetector):
         for run, run_to, interact in zip(stages, stages_to,
                                          self.stage_interactions):
             if shared and self.batch_dates:
-                pair = run(torch.cat(pair)).chunk(2)
+                pair = dates_apart(run(torch.cat(pair)))
             else:
                 pair = run(pair[0]), run_to(pair[1])
             pair = interact(*pair)

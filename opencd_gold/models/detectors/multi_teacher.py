@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from typing import Dict, List, Optional, Sequence
 
 import torch
-from mmseg.models.utils import resize
 from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from opencd_gold.models.decode_heads import stack_labels
+from opencd_gold.models.layers import resize_map
 from opencd_gold.registry import MODELS, TASK_UTILS
 from opencd_gold.structures import BranchOutputs
 
@@ -303,10 +303,7 @@ class MultiTeacherDetector(FrontedModel):
             images = (inputs if len(samples) == len(inputs) else
                       inputs[samples])
             logits = _logits_of(_run(teachers[index], images))
-            if logits.shape[-2:] != size:
-                logits = resize(
-                    logits, size=tuple(size), mode='bilinear',
-                    align_corners=False)
+            logits = resize_map(logits, size)
             parts.append(logits.unflatten(0, (-1, len(samples))))
             order += samples
         places = torch.tensor(order, device=inputs.device).argsort()

@@ -8,9 +8,9 @@ from typing import Dict, List, Optional
 
 import torch
 from mmengine.model import ModuleDict
-from mmseg.models.utils import resize
 from torch import Tensor
 
+from opencd_gold.models.layers import resize_map
 from opencd_gold.registry import MODELS, TASK_UTILS
 from opencd_gold.structures import class_map
 
@@ -125,11 +125,9 @@ class OriginPartitionDetector(FrontedModel):
 
     @staticmethod
     def _full_size(model, inputs: Tensor) -> Tensor:
-        return resize(
-            model(inputs, mode='tensor'),
-            size=inputs.shape[-2:],
-            mode='bilinear',
-            align_corners=model.align_corners)
+        return resize_map(
+            model(inputs, mode='tensor'), inputs.shape[-2:],
+            model.align_corners)
 
 
 def _classes(logits: Tensor, model) -> Tensor:

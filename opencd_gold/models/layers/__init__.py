@@ -11,7 +11,13 @@ from .exchange import (
 from .feature_fusion import FeatureFusion
 from .pooled_attention import ConvBlockAttention, DoublePoolingFusion
 from .reductions import mean, mean_max
-from .split_conv import add, conv_over_parts, conv_over_scales, resize_map
+from .split_conv import (
+    add,
+    conv_over_parts,
+    conv_over_scales,
+    dates_apart,
+    resize_map,
+)
 from .stages import stages_of
 from .upsample_fuse import UpsampleFuse
 
@@ -19,6 +25,6 @@ __all__ = [
     'AggregationDistribution', 'ChannelExchange', 'ConvBlockAttention',
     'ConvReLU2d', 'DefaultInitConvModule', 'DepthwiseConv2d',
     'DoublePoolingFusion', 'FeatureFusion', 'ResidualReLU', 'SpatialExchange',
-    'UpsampleFuse', 'add', 'conv_over_parts', 'conv_over_scales', 'fit_bands',
-    'mean', 'mean_max', 'resize_map', 'stages_of'
+    'UpsampleFuse', 'add', 'conv_over_parts', 'conv_over_scales',
+    'dates_apart', 'fit_bands', 'mean', 'mean_max', 'resize_map', 'stages_of'
 ]

@@ -1,9 +1,8 @@
 """A convolution over a concatenation, without the concatenation."""
-from typing import Sequence
+from typing import Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
-from mmseg.models.utils import resize
 from torch import Tensor, nn
 
 
@@ -40,12 +39,33 @@ def add(total: Tensor, part: Tensor) -> Tensor:
     return total.add_(part) if in_place else total + part
 
 
+def dates_apart(x: Tensor, count: int = 2) -> Tuple[Tensor, ...]:
+    """Take apart what was concatenated on the batch axis.
+
+    As ``chunk``, which ONNX cannot do where the batch is free.
+
+    Args:
+        x (Tensor): ``(count N, ...)``.
+        count (int): Default: 2.
+
+    Returns:
+        tuple[Tensor]: ``count`` views ``(N, ...)``.
+    """
+    return x.unflatten(0, (count, -1)).unbind()
+
+
 def resize_map(x: Tensor, size, align_corners: bool = False) -> Tensor:
-    """Resize ``x`` (N, C, h, w) to ``size``, bilinear, where it differs."""
-    if x.shape[-2:] == tuple(size):
+    """Resize ``x`` (N, C, h, w) to ``size``, bilinear, where it differs.
+
+    mmsegmentation's ``resize`` turns sizes into plain numbers, which would
+    fix those of an exported model. For the same reason export resizes always:
+    what is equal at the example's size may differ at another.
+    """
+    same = x.shape[-2:] == tuple(size)
+    if same and not torch.compiler.is_compiling():
         return x
-    return resize(
-        x, size=size, mode='bilinear', align_corners=align_corners)
+    return F.interpolate(
+        x, tuple(size), mode='bilinear', align_corners=align_corners)
 
 
 def conv_over_scales(conv: nn.Conv2d,

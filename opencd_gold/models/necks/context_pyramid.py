@@ -7,8 +7,38 @@ from mmengine.model import BaseModule
 from mmseg.models.decode_heads.psp_head import PPM
 from torch import Tensor, nn
 
-from opencd_gold.models.layers import FeatureFusion
+from opencd_gold.models.layers import FeatureFusion, resize_map
 from opencd_gold.registry import MODELS
+
+
+def _cells(size: int, cells: int, like: Tensor) -> Tensor:
+    """Matrix ``(cells, size)`` whose rows average overlapping cells."""
+    place = torch.arange(size, device=like.device)
+    cell = torch.arange(cells, device=like.device)[:, None]
+    inside = (place >= cell * size // cells) & (
+        place < -(-(cell + 1) * size // cells))
+    inside = inside.to(like.dtype)
+    return inside / inside.sum(1, keepdim=True)
+
+
+class AverageCells(nn.Module):
+    """``nn.AdaptiveAvgPool2d`` by two products of matrices.
+
+    The form that an exported model computes at any size.
+
+    Args:
+        cells (int): Rows and columns of the result.
+    """
+
+    def __init__(self, cells: int):
+        super().__init__()
+        self.cells = cells
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, H, W)`` to ``(N, C, cells, cells)``."""
+        height, width = x.shape[-2:]
+        return (_cells(height, self.cells, x) @ x
+                @ _cells(width, self.cells, x).t())
 
 
 class PyramidPooling(BaseModule):
@@ -38,6 +68,8 @@ class PyramidPooling(BaseModule):
             act_cfg=act_cfg,
             align_corners=True,
             bias=True)
+        for cells, pool in zip(pool_scales, self.pools):
+            pool[0] = AverageCells(cells)
         self.fuse = ConvModule(
             in_channels + len(pool_scales) * channels,
             channels,
@@ -49,7 +81,9 @@ class PyramidPooling(BaseModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_channels, H, W)`` to ``(N, channels, H, W)``."""
-        return self.fuse(torch.cat([x, *self.pools(x)], dim=1))
+        size = x.shape[-2:]
+        pooled = [resize_map(pool(x), size, True) for pool in self.pools]
+        return self.fuse(torch.cat([x, *pooled], dim=1))
 
 
 @MODELS.register_module()

@@ -9,6 +9,12 @@ from torch import Tensor, nn
 from opencd_gold.registry import MODELS
 
 
+def _places(size: int, like: Tensor) -> Tensor:
+    """``size`` places from -1 to 1; linspace would fix an export's size."""
+    place = torch.arange(size, device=like.device, dtype=like.dtype)
+    return 2 * place / place[-1:].clamp(min=1) - 1
+
+
 def warp(x: Tensor, flow: Tensor) -> Tensor:
     """Sample a map where a flow field points to.
 
@@ -25,11 +31,9 @@ def warp(x: Tensor, flow: Tensor) -> Tensor:
         Tensor: ``(N, C, h, w)``.
     """
     height, width = x.shape[-2:]
-    columns = torch.linspace(-1, 1, width, device=x.device, dtype=flow.dtype)
-    rows = torch.linspace(-1, 1, height, device=x.device, dtype=flow.dtype)
+    columns, rows = _places(width, flow), _places(height, flow).unsqueeze(1)
     grid = torch.stack(
-        [columns + flow[:, 0] / width, rows[:, None] + flow[:, 1] / height],
-        dim=-1)
+        [columns + flow[:, 0] / width, rows + flow[:, 1] / height], dim=-1)
     return F.grid_sample(
         x, grid, mode='bilinear', padding_mode='zeros', align_corners=True)
 
