@@ -142,6 +142,8 @@ def listen(host, port):
             found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             found.bind((host, number))
+            # Who comes before the server is up waits, and is not refused.
+            found.listen()
             return found
         except OSError as error:
             found.close()

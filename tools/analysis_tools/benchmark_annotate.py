@@ -10,7 +10,8 @@ the scene, from the whole to full resolution and along it, asks for the tiles
 that two panes of 1,024 x 768 show: before there are overviews, with them, and
 again, when all are known. Times are those of one request after another, and,
 for a view, of all its tiles by six at once, as a browser asks. Memory is the
-most that the server held.
+most that the server held. Where there are playwright and Chromium, a headless
+browser then zooms and moves: times from an event to the redrawn panes.
 """
 import argparse
 import json
@@ -21,6 +22,8 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx
@@ -99,6 +102,7 @@ class Server:
                 break
         else:
             raise cli.UsageError('the server did not start')
+        self.address = found[0]
         self.client = httpx.Client(
             base_url=found[1], headers={'X-Token': found[2]}, timeout=600)
 
@@ -170,8 +174,8 @@ def measure(server, views):
         view_most=1000 * max(whole) if whole else None)
 
 
-def run(root, size, timeout):
-    """Figures of one size."""
+def run(root, size, timeout, browser):
+    """Figures of one size; of the page where there is a browser."""
     cache = root / 'annotations/.cache'
     for path in cache.glob('*.tif'):
         path.unlink()
@@ -202,7 +206,20 @@ def run(root, size, timeout):
         found['with_overviews'] = measure(server, views)
         found['again'] = measure(server, views)
         found['second_peak_bytes'] = server.peak()
+    if browser is not None:
+        from _annotate_browser import measure as measure_page
+        with Server(root) as server:
+            found['page'] = measure_page(browser, server.address)
+            found['page_peak_bytes'] = server.peak()
     return found
+
+
+def a_browser():
+    """Context of a browser, of None where there is none."""
+    # Beside this file, found as that is run.
+    from _annotate_browser import find_browser, open_browser
+    there = find_spec('playwright') is not None and find_browser()
+    return open_browser() if there else nullcontext()
 
 
 def show(results):
@@ -225,11 +242,22 @@ def show(results):
         print(f'{result["size"]}: pair opened in {result["open_ms"]:.0f} ms, '
               f'overviews after {result["overviews_s"]:.1f} s '
               f'({result["cache_bytes"] / 2**20:.0f} MiB)')
+        if 'page' not in result:
+            print('no browser: the page was not measured')
+            continue
+        for name, what in (('redraw', 'panes redrawn with what is there'),
+                           ('sharp', 'all tiles of the place there')):
+            times = result['page'][name]
+            print(f'{result["size"]}: from a wheel or key event, {what}: '
+                  f'median {np.median(times):.1f} ms, 95 % within '
+                  f'{np.percentile(times, 95):.1f} ms, {len(times)} events; '
+                  f'server {result["page_peak_bytes"] / 2**20:.0f} MiB')
 
 
 def main():
     args = parse_args()
-    with cli.clear_errors(), tempfile.TemporaryDirectory() as temporary:
+    with cli.clear_errors(), tempfile.TemporaryDirectory(
+    ) as temporary, a_browser() as browser:
         folder = Path(args.folder or temporary)
         results = []
         for size in args.sizes:
@@ -238,7 +266,7 @@ def main():
                                      'more')
             root = folder / f'scene{size}'
             make_scene(root, size)
-            results.append(run(root, size, args.timeout))
+            results.append(run(root, size, args.timeout, browser))
         show(results)
         if args.out:
             Path(args.out).write_text(json.dumps(
