@@ -1,4 +1,5 @@
 """A trained checkpoint without what only training needs."""
+import inspect
 from typing import Optional
 
 from mmengine.config import Config
@@ -6,15 +7,6 @@ from mmengine.registry import init_default_scope
 
 from opencd_gold.building import without_downloads
 from opencd_gold.registry import MODELS
-
-# Type of a detector in training: the plain one that predicts alike, and the
-# arguments that it does not have.
-_PLAIN = {
-    'TripleBranchDetector':
-    ('BitemporalDetector',
-     ('teacher_head', 'distill_losses', 'loss_weighting', 'teacher_inputs',
-      'detach_from', 'detach_to', 'iters_per_epoch', 'copy_classifier')),
-}
 
 
 def plain_model_config(model: dict) -> dict:
@@ -30,10 +22,17 @@ def plain_model_config(model: dict) -> dict:
     name = model['type'].split('.')[-1]
     if name == 'MultiTeacherDetector':
         return plain_model_config(model['student'])
-    if name in _PLAIN:
-        model['type'], arguments = _PLAIN[name]
-        for key in arguments:
-            model.pop(key, None)
+    if name == 'TripleBranchDetector':
+        # Not above: exported models run without the code of models.
+        from opencd_gold.models import (
+            BitemporalDetector,
+            TripleBranchDetector,
+        )
+        known = inspect.signature(BitemporalDetector).parameters
+        for key in inspect.signature(TripleBranchDetector).parameters:
+            if key not in known:
+                model.pop(key, None)
+        model['type'] = 'BitemporalDetector'
         model.get('test_cfg', {}).pop('evaluate_teacher', None)
     return model
 

@@ -65,6 +65,21 @@ def test_plain_config_of_the_folder_loads_it_strictly(trained):
     init_model(config).load_state_dict(checkpoint['state_dict'], strict=True)
 
 
+@pytest.mark.parametrize('name', [
+    'gold_efflite0_1xb8-1500_ombria-256x256',
+    'gold-guide-align-for-comparison_efflite0_1xb8-1500_ombria-256x256',
+    'gold_mit-b0_1xb8-1500_ombria-256x256',
+])
+def test_no_argument_of_the_teacher_is_left(name):
+    """Whatever a config of GOLD says, the student alone is built of it."""
+    model = Config.fromfile(CONFIG.with_name(f'{name}.py')).model
+    plain = plain_model_config(model)
+    assert plain['type'] == 'BitemporalDetector'
+    student = init_model(Config(dict(default_scope='opencd_gold',
+                                     model=plain)))
+    assert not hasattr(student, 'teacher_head')
+
+
 def test_plain_config_leaves_its_argument_alone():
     config = Config.fromfile(CONFIG)
     before = config.model.to_dict()
