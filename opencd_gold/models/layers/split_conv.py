@@ -61,8 +61,7 @@ def resize_map(x: Tensor, size, align_corners: bool = False) -> Tensor:
     fix those of an exported model. For the same reason export resizes always:
     what is equal at the example's size may differ at another.
     """
-    same = x.shape[-2:] == tuple(size)
-    if same and not torch.compiler.is_compiling():
+    if not torch.compiler.is_compiling() and x.shape[-2:] == tuple(size):
         return x
     return F.interpolate(
         x, tuple(size), mode='bilinear', align_corners=align_corners)
