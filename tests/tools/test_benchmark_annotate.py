@@ -20,8 +20,8 @@ def tool():
 def test_help(monkeypatch, capsys):
     assert run_tool(monkeypatch, TOOL, '--help') is None
     assert '--sizes' in capsys.readouterr().out
-    assert 'expected 256 or more' in run_tool(monkeypatch, TOOL, '--sizes',
-                                              100)
+    assert run_tool(monkeypatch, TOOL, '--sizes', 100) == 2
+    assert 'expected 256 or more' in capsys.readouterr().err
 
 
 def test_scene(tool, tmp_path):

@@ -56,7 +56,10 @@ def parse_args():
     parser.add_argument('--timeout', type=float, default=1800,
                         help='for overviews, in seconds (default: 1800)')
     parser.add_argument('--out', help='write all figures there, as JSON')
-    return parser.parse_args()
+    args = parser.parse_args()
+    if min(args.sizes) < _TILE:
+        parser.error(f'--sizes {min(args.sizes)}: expected {_TILE} or more')
+    return args
 
 
 def make_scene(root, size):
@@ -261,9 +264,6 @@ def main():
         folder = Path(args.folder or temporary)
         results = []
         for size in args.sizes:
-            if size < _TILE:
-                raise cli.UsageError(f'--sizes {size}: expected {_TILE} or '
-                                     'more')
             root = folder / f'scene{size}'
             make_scene(root, size)
             results.append(run(root, size, args.timeout, browser))

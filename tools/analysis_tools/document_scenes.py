@@ -151,8 +151,9 @@ def draw_map(raw, maps):
     outlines = [(shapely.boundary(outline), 255) for outline in
                 shapely.from_wkb(pyogrio.raw.read(
                     maps / 'north_A_polygons.gpkg')[2])]
-    edges = rasterize(outlines, levels.shape, transform=place) if (
-        outlines) else np.zeros_like(levels)
+    edges = rasterize(
+        outlines, levels.shape, transform=place, dtype=np.uint8) if (
+            outlines) else np.zeros_like(levels)
     before = to_display(images[:3].transpose(1, 2, 0)).copy()
     marked = before.copy()
     thick = cv2.dilate(edges, np.ones((5, 5), np.uint8))
