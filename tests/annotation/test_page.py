@@ -192,6 +192,25 @@ def movable(ring):
     return None
 
 
+def test_drafts_that_were_left_out_are_told(root, windows, model):
+    def with_more(route):
+        answer = route.fetch()
+        body = answer.json()
+        body['found'] = len(body['shapes']) + 7
+        route.fulfill(response=answer, json=body)
+
+    with serve(root, inferencer=model) as address:
+        window = windows(address)
+        window.page.route('**/shapes?*', with_more)
+        window.page.locator('#run-whole').click()
+        wait_for(lambda: window.get('job')['state'] == 'done')
+        window.idle()
+        count = window.page.locator('#draft-count')
+        assert count.inner_text() == f'{len(window.get("drafts"))} drafts+'
+        assert count.get_attribute('title') == (
+            '7 smaller drafts are not shown')
+
+
 def test_drafts_of_a_model(root, windows, model):
     with serve(root, inferencer=model) as address:
         window = windows(address)

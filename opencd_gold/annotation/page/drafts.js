@@ -22,6 +22,7 @@ export class Drafts extends EventTarget {
 
   #empty() {
     this.all = [];
+    this.cut = 0;
     this.job = null;
     this.selected = null;
     this.cached = null;
@@ -176,9 +177,10 @@ export class Drafts extends EventTarget {
       const {session, job} = this;
       const query = new URLSearchParams(
         {threshold: this.threshold, min_area: this.minArea});
-      let shapes;
+      let shapes, found;
       try {
-        ({shapes} = await this.api.get(`drafts/${job.id}/shapes?${query}`));
+        ({shapes, found} = await this.api.get(
+          `drafts/${job.id}/shapes?${query}`));
       } catch (error) {
         if (!(error instanceof ApiError)) {
           throw error;
@@ -192,6 +194,8 @@ export class Drafts extends EventTarget {
       }
       const {current} = this;
       this.all = shapes;
+      /** Smaller ones that the server left out. */
+      this.cut = Math.max(0, found - shapes.length);
       this.cached = null;
       this.selected = current ? this.#sameAs(current)?.id ?? null : null;
       this.#tell('change');

@@ -568,8 +568,11 @@ export class Interface {
     parts['min-area-text'].textContent = areaText(drafts.minArea,
       unit === 'm2');
     const index = open.indexOf(current);
+    const cut = job?.state === 'done' && drafts.cut;
     parts['draft-count'].textContent = job?.state === 'done'
-      ? countText(open.length, index) : 'No drafts';
+      ? countText(open.length, index) + (cut ? '+' : '') : 'No drafts';
+    parts['draft-count'].title = cut
+      ? `${number.format(cut)} smaller drafts are not shown` : '';
     for (const id of ['draft-previous', 'draft-next']) {
       parts[id].disabled = !open.length;
     }
