@@ -24,23 +24,22 @@ from pathlib import Path
 from mmengine.logging import print_log
 from rasterio.errors import NotGeoreferencedWarning
 
-from opencd_gold.annotation.project import LOOPBACK, SENSORS, Project
+from opencd_gold.annotation.project import (
+    LOOPBACK,
+    SENSORS,
+    Project,
+    add_project_arguments,
+)
 from opencd_gold.engine import cli
 
 _PORT = 8765
-
-
-def numbers(text):
-    """Bands, as ``3,2,1``."""
-    return tuple(int(part) for part in text.split(','))
 
 
 def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('data_root', metavar='DATA_ROOT',
-                        help='folder of pairs, or a list of them')
+    add_project_arguments(parser)
     parser.add_argument(
         '--classes', nargs='+', default=[], metavar='NAME[:#rrggbb]',
         help='classes of change, the first for drafts (default: changed)')
@@ -48,9 +47,6 @@ def parse_args():
         '--sensors', nargs='+', default=[], choices=SENSORS,
         metavar='SENSOR', help='optical or sar, of A, B and C (default: an '
         'image of one or two bands beside one of more is sar)')
-    parser.add_argument(
-        '--allow', nargs='+', default=[], metavar='FOLDER',
-        help='folders outside of DATA_ROOT that links and lists may lead to')
 
     model = parser.add_argument_group('drafts')
     model.add_argument(
@@ -65,14 +61,7 @@ def parse_args():
                        'model)')
     model.add_argument('--tile-size', type=int,
                        help='in pixels (default: of the model)')
-    for date in ('from', 'to'):
-        model.add_argument(
-            f'--bands-{date}', type=numbers, metavar='N,N,...',
-            help='bands that the model gets, from 1 (default: all but '
-            'alpha)')
-        model.add_argument(
-            f'--range-{date}', type=float, nargs=2, metavar=('LOW', 'HIGH'),
-            help='values that become 0 and 255, for models of 8-bit images')
+    cli.add_band_arguments(model)
 
     server = parser.add_argument_group('server')
     server.add_argument(

@@ -33,11 +33,6 @@ RASTER_ONLY = ('bands_from', 'bands_to', 'range_from', 'range_to',
                'min_area', 'simplify')
 
 
-def numbers(text):
-    """Bands, as ``3,2,1``."""
-    return tuple(int(part) for part in text.split(','))
-
-
 def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -73,13 +68,7 @@ def parse_args():
                         help='do not fuse layers of the network')
 
     files = parser.add_argument_group('GeoTIFF')
-    for date in ('from', 'to'):
-        files.add_argument(
-            f'--bands-{date}', type=numbers, metavar='N,N,...',
-            help='bands to use, from 1 (default: all but alpha)')
-        files.add_argument(
-            f'--range-{date}', type=float, nargs=2, metavar=('LOW', 'HIGH'),
-            help='values that become 0 and 255, for models of 8-bit images')
+    cli.add_band_arguments(files)
     files.add_argument(
         '--resampling', choices=RESAMPLINGS, default='bilinear',
         help='of B onto the grid of A (default: bilinear)')

@@ -13,6 +13,7 @@ A data root is one of
 
 Annotations are in ``annotations/NAME.json`` beside.
 """
+import argparse
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -37,6 +38,17 @@ LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 LAYOUTS = (('A', 'B', 'C'), ('t1', 't2', 't3'))
 ANNOTATIONS = 'annotations'
 LISTS = ('.txt', '.csv', '.tsv', '.lst')
+
+
+def add_project_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add ``DATA_ROOT`` and ``--allow``, for :meth:`Project.open`."""
+    parser.add_argument('data_root', metavar='DATA_ROOT',
+                        help='folder of pairs, or a list of them')
+    parser.add_argument(
+        '--allow', nargs='+', default=[], metavar='FOLDER',
+        help='folders outside of DATA_ROOT that links and lists may lead to')
+
+
 _RAW = '{name}_{role}.*'
 _OWN = (ANNOTATIONS, 'label', 'mask')
 # Okabe and Ito, told apart by color-blind readers.

@@ -56,7 +56,7 @@ class Candidate:
             the whole model.
 
     Raises:
-        ValueError: For another precision.
+        ValueError: For another precision, or a part that is to be fused.
     """
 
     name: str
@@ -66,6 +66,8 @@ class Candidate:
     part: Optional[str] = None
 
     def __post_init__(self):
+        if self.part is not None and self.fuse:
+            raise ValueError(f'{self.name}: a part alone is not fused')
         if self.precision not in (None, *_MIXED):
             raise ValueError(f'precision must be one of {tuple(_MIXED)}, got '
                              f'{self.precision!r}')

@@ -78,6 +78,24 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         help='set by the launcher')
 
 
+def add_band_arguments(parser: argparse._ActionsContainer) -> None:
+    """Add ``--bands-from``, ``--range-from`` and those of the other date.
+
+    Args:
+        parser (ArgumentParser): Or a group of its arguments.
+    """
+    def numbers(text):
+        return tuple(int(part) for part in text.split(','))
+
+    for date in ('from', 'to'):
+        parser.add_argument(
+            f'--bands-{date}', type=numbers, metavar='N,N,...',
+            help='bands to use, from 1 (default: all but alpha)')
+        parser.add_argument(
+            f'--range-{date}', type=float, nargs=2, metavar=('LOW', 'HIGH'),
+            help='values that become 0 and 255, for models of 8-bit images')
+
+
 @contextmanager
 def clear_errors() -> Iterator[None]:
     """End the program with one line for whatever goes wrong in the block.

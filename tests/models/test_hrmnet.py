@@ -12,6 +12,7 @@ from opencd_gold.models.decode_heads.hard_region_head import (
     change_logit,
 )
 from opencd_gold.models.necks import ContextPyramid
+from opencd_gold.models.necks.context_pyramid import AverageCells
 from opencd_gold.registry import MODELS
 
 RECIPE = 'hrmnet/hrmnet_r18d_1xb16-20k_levir-cd-plus-512x512.py'
@@ -145,3 +146,11 @@ def test_imagenet_weights_of_timm_fit():
     state, dead = RULES['timm-resnet-d'].convert(timm)
     assert dead == ['fc.weight', 'fc.bias']
     backbone.load_state_dict(state, strict=True)
+
+
+@pytest.mark.parametrize('size', [(7, 9), (1, 5), (2, 2), (16, 13)])
+@pytest.mark.parametrize('cells', [1, 2, 3, 5])
+def test_cells_are_those_of_adaptive_pooling(size, cells):
+    x = torch.randn(2, 3, *size)
+    torch.testing.assert_close(
+        AverageCells(cells)(x), F.adaptive_avg_pool2d(x, cells))

@@ -173,6 +173,12 @@ def test_a_part_that_is_not_there(config, monkeypatch, part, text):
     assert text in message
 
 
+def test_a_part_is_not_fused(config):
+    cfg = Config.fromfile(config)
+    with pytest.raises(ValueError, match='a part alone is not fused'):
+        benchmark.Candidate('tiny', cfg, fuse=True, part='neck')
+
+
 def test_candidates_take_turns(config, monkeypatch):
     calls = []
     monkeypatch.setattr(

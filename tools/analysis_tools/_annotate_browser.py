@@ -46,7 +46,7 @@ def open_browser():
 
 @contextmanager
 def start_tool(*arguments, **options):
-    """tools/annotate.py in a process; yields the address with its token.
+    """tools/annotate.py in a process; yields its address and process id.
 
     Args:
         *arguments: Of the tool; any free port is taken.
@@ -68,7 +68,7 @@ def start_tool(*arguments, **options):
                     break
             else:
                 raise RuntimeError(''.join(said))
-            yield found[0]
+            yield found[0], process.pid
         finally:
             process.terminate()
             process.stdout.close()

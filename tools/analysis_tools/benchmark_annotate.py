@@ -17,14 +17,14 @@ import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import numpy as np
@@ -40,7 +40,6 @@ _TILE = 256
 _PANE = (4, 3)
 _STEPS = 6
 _AT_ONCE = 6
-_TOOL = Path(__file__).parents[1] / 'annotate.py'
 
 
 def parse_args():
@@ -88,43 +87,32 @@ def make_scene(root, size):
                                  window=Window(column, row, width, height))
 
 
-class Server:
-    """The tool in a process of its own.
+class Server(NamedTuple):
+    """The tool in a process of its own."""
 
-    Args:
-        root (Path): The data root.
-    """
-
-    def __init__(self, root):
-        self.process = subprocess.Popen(
-            [sys.executable, str(_TOOL), str(root), '--port', '0',
-             '--no-browser'], stdout=subprocess.PIPE, text=True)
-        for line in self.process.stdout:
-            found = re.search(r'(http://\S+?)/\?token=(\S+)', line)
-            if found:
-                break
-        else:
-            raise cli.UsageError('the server did not start')
-        self.address = found[0]
-        self.client = httpx.Client(
-            base_url=found[1], headers={'X-Token': found[2]}, timeout=600)
+    address: str
+    pid: int
+    client: httpx.Client
 
     def peak(self):
         """The most memory that it held, in bytes; None if unknown."""
         try:
-            text = Path(f'/proc/{self.process.pid}/status').read_text()
+            text = Path(f'/proc/{self.pid}/status').read_text()
         except OSError:
             return None
         return int(re.search(r'VmHWM:\s+(\d+)', text)[1]) * 1024
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *error):
-        self.client.close()
-        self.process.terminate()
-        self.process.wait()
-        self.process.stdout.close()
+@contextmanager
+def serve(root):
+    """A server of a data root, ended in the end."""
+    # Beside this file, found as that is run.
+    from _annotate_browser import start_tool
+    with start_tool(root) as (address, pid):
+        base, token = address.split('/?token=')
+        with httpx.Client(base_url=base, headers={'X-Token': token},
+                          timeout=600) as client:
+            yield Server(address, pid, client)
 
 
 def walk(pair):
@@ -182,7 +170,7 @@ def run(root, size, timeout, browser):
     cache = root / 'annotations/.cache'
     for path in cache.glob('*.tif'):
         path.unlink()
-    with Server(root) as server:
+    with serve(root) as server:
         pair = server.client.get('/api/project').json()['pairs'][0]['id']
         idle = server.peak()
         start = time.perf_counter()
@@ -205,13 +193,13 @@ def run(root, size, timeout, browser):
         found['cache_bytes'] = sum(path.stat().st_size
                                    for path in cache.glob('*.tif'))
     # Another server has nothing in memory.
-    with Server(root) as server:
+    with serve(root) as server:
         found['with_overviews'] = measure(server, views)
         found['again'] = measure(server, views)
         found['second_peak_bytes'] = server.peak()
     if browser is not None:
         from _annotate_browser import measure as measure_page
-        with Server(root) as server:
+        with serve(root) as server:
             found['page'] = measure_page(browser, server.address)
             found['page_peak_bytes'] = server.peak()
     return found
@@ -219,7 +207,6 @@ def run(root, size, timeout, browser):
 
 def a_browser():
     """Context of a browser, of None where there is none."""
-    # Beside this file, found as that is run.
     from _annotate_browser import find_browser, open_browser
     there = find_spec('playwright') is not None and find_browser()
     return open_browser() if there else nullcontext()

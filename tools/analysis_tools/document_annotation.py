@@ -229,7 +229,7 @@ def walk(folder, args):
     shutil.copytree(raw, new)
     pictures, answers = {}, {}
     with open_browser() as browser:
-        with start_tool(raw) as address:
+        with start_tool(raw) as (address, _):
             names = sorted(path.stem[:-2] for path in raw.glob('*_A.tif'))
             pictures['annotation_draw'] = draw_scenes(
                 Page(browser, address), truth, names)
@@ -237,7 +237,7 @@ def walk(folder, args):
             answers[name] = call(COMMANDS[name], folder)
         train(call, folder, args.iterations)
         with start_tool(new, '--checkpoint', folder / 'student.pth',
-                        '--device', 'cpu') as address:
+                        '--device', 'cpu') as (address, _):
             (pictures['annotation_drafts'],
              pictures['annotation_swipe']) = review_drafts(
                  Page(browser, address))

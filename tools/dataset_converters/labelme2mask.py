@@ -24,8 +24,12 @@ from opencd_gold.annotation.exchange import (
 )
 from opencd_gold.annotation.imagery import open_pair
 from opencd_gold.annotation.labelme import STATES
-from opencd_gold.annotation.project import Project
+from opencd_gold.annotation.project import (
+    Project,
+    add_project_arguments,
+)
 from opencd_gold.annotation.storage import Storage
+from opencd_gold.datasets.converting import add_write_options
 from opencd_gold.engine import cli
 
 FORMATS = ('png', 'tif', 'gpkg', 'geojson')
@@ -35,8 +39,7 @@ def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('data_root', metavar='DATA_ROOT',
-                        help='folder of pairs, or a list of them')
+    add_project_arguments(parser)
     parser.add_argument('--format', choices=FORMATS, default='png',
                         help='(default: png)')
     parser.add_argument(
@@ -48,12 +51,7 @@ def parse_args():
     parser.add_argument(
         '--states', nargs='+', choices=STATES[1:], default=['done'],
         help='of the pairs to convert (default: done)')
-    parser.add_argument('--allow', nargs='+', default=[], metavar='FOLDER',
-                        help='as of annotate.py')
-    parser.add_argument('--force', action='store_true',
-                        help='replace files of the same names')
-    parser.add_argument('--dry-run', action='store_true',
-                        help='check everything and write nothing')
+    add_write_options(parser)
     return parser.parse_args()
 
 

@@ -27,8 +27,12 @@ from opencd_gold.annotation.exchange import (
 )
 from opencd_gold.annotation.imagery import open_pair
 from opencd_gold.annotation.labelme import STATES, Document, serialize
-from opencd_gold.annotation.project import Project
+from opencd_gold.annotation.project import (
+    Project,
+    add_project_arguments,
+)
 from opencd_gold.annotation.storage import write
+from opencd_gold.datasets.converting import add_write_options
 from opencd_gold.engine import cli
 
 VECTORS = ('.gpkg', '.geojson')
@@ -38,8 +42,7 @@ def parse_args():
     parser = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('data_root', metavar='DATA_ROOT',
-                        help='folder of pairs, or a list of them')
+    add_project_arguments(parser)
     parser.add_argument('--labels', type=Path,
                         help='folder of the labels (default: beside the '
                         'images)')
@@ -60,12 +63,7 @@ def parse_args():
         'the way back is exact)')
     parser.add_argument('--ignore-255', action='store_true',
                         help='255 is unknown, and no class')
-    parser.add_argument('--allow', nargs='+', default=[], metavar='FOLDER',
-                        help='as of annotate.py')
-    parser.add_argument('--force', action='store_true',
-                        help='replace annotations that are there')
-    parser.add_argument('--dry-run', action='store_true',
-                        help='read everything and write nothing')
+    add_write_options(parser)
     return parser.parse_args()
 
 

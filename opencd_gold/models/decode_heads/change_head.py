@@ -52,7 +52,8 @@ class ChangeHead(BaseDecodeHead):
         init_cfg (dict, optional): Default: None, PyTorch's initialisation.
 
     Raises:
-        ValueError: If ``threshold`` is none, or there are more classes.
+        ValueError: If ``threshold`` is not from 0 to 1, or is given for
+            more than two channels.
     """
 
     def __init__(self,

@@ -4,7 +4,6 @@ from typing import Optional, Sequence, Tuple
 import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
-from mmseg.models.decode_heads.psp_head import PPM
 from torch import Tensor, nn
 
 from opencd_gold.models.layers import FeatureFusion, resize_map
@@ -59,25 +58,18 @@ class PyramidPooling(BaseModule):
     def __init__(self, in_channels: int, channels: int,
                  pool_scales: Sequence[int], norm_cfg: dict, act_cfg: dict):
         super().__init__()
-        self.pools = PPM(
-            tuple(pool_scales),
-            in_channels,
-            channels,
-            conv_cfg=None,
-            norm_cfg=norm_cfg,
-            act_cfg=act_cfg,
-            align_corners=True,
-            bias=True)
-        for cells, pool in zip(pool_scales, self.pools):
-            pool[0] = AverageCells(cells)
+        cfg = dict(bias=True, norm_cfg=norm_cfg, act_cfg=act_cfg)
+        self.pools = nn.ModuleList(
+            nn.Sequential(
+                AverageCells(cells),
+                ConvModule(in_channels, channels, 1, **cfg))
+            for cells in pool_scales)
         self.fuse = ConvModule(
             in_channels + len(pool_scales) * channels,
             channels,
             3,
             padding=1,
-            bias=True,
-            norm_cfg=norm_cfg,
-            act_cfg=act_cfg)
+            **cfg)
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, in_channels, H, W)`` to ``(N, channels, H, W)``."""
