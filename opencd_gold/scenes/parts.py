@@ -32,6 +32,9 @@ LEVELS = 254
 _TAG = 'OPENCD_GOLD_SETTINGS'
 _PART_WIDTH = 8192
 _BLOCK = 512
+# GDAL keeps 100 parts open by default, each with buffers of its own, and a
+# cache beside; each pixel of a part is needed once.
+_JOINING = dict(GDAL_CACHEMAX=64 * 2**20, GDAL_MAX_DATASET_POOL_SIZE=10)
 
 
 class Statistics(NamedTuple):
@@ -312,7 +315,7 @@ class PartStore:
             self._virtual(band, grid, {**tags, _TAG: digest(settings)})
             .encode())
         temporary = self.folder / f'band{band}.tif'
-        with writing(target):
+        with writing(target), rasterio.Env(**_JOINING):
             rasterio.shutil.copy(
                 str(virtual), str(temporary), driver='COG',
                 BLOCKSIZE=_BLOCK, COMPRESS='DEFLATE', LEVEL=6,

@@ -4,9 +4,9 @@
 2. This thread predicts batches of tiles. Tiles without data are skipped.
 3. A thread blends, quantizes and writes what is finished.
 
-Memory is that of a few batches of tiles and of the ramp between two rows of
-tiles; it does not depend on the height of a scene, and on its width with
-``4 * overlap`` bytes a column.
+Memory is that of a few batches of tiles, of the ramp between two rows of
+tiles, and of GDAL's cache; it does not depend on the height of a scene, and on
+its width with ``4 * overlap`` bytes a column.
 """
 import shutil
 import time
@@ -30,6 +30,7 @@ from .pipeline import Drain, prefetch
 from .tiling import Axis, Blender
 
 Predict = Callable[[np.ndarray], np.ndarray]
+# Rows of tiles of a file in strips that are 60,000 pixels wide.
 _CACHE = 256 * 2**20
 _POLL = 0.2
 

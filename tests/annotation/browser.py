@@ -20,7 +20,7 @@ TOKEN = 'token-of-the-tests'
 _TOOL = runpy.run_path(str(
     ROOT / 'tools/analysis_tools/_annotate_browser.py'))
 find_browser, open_browser = _TOOL['find_browser'], _TOOL['open_browser']
-measure = _TOOL['measure']
+measure, start_tool = _TOOL['measure'], _TOOL['start_tool']
 
 
 def free_port():

@@ -2,20 +2,18 @@
 import json
 import os
 import re
-import select
 import signal
 import socket
-import subprocess
-import sys
 import time
 
 import httpx
 import pytest
 import uvicorn
+from annotation.browser import start_tool
 from annotation.conftest import make_root
 from fastapi.testclient import TestClient
 from mmengine.logging import MMLogger
-from running import ROOT, run_tool
+from running import run_tool
 from tiny import write_checkpoint
 
 TOOL = 'tools/annotate.py'
@@ -151,31 +149,12 @@ def test_checkpoint_draws_drafts(call, tmp_path):
     assert call(root, '--checkpoint', __file__) is not None
 
 
-@pytest.fixture
-def server(root):
-    """The tool in a process of its own: process, host and token."""
-    process = subprocess.Popen(
-        [sys.executable, TOOL, str(root), '--port', '0', '--no-browser'],
-        cwd=ROOT, stdout=subprocess.PIPE, text=True, bufsize=1,
-        env=dict(os.environ, OMP_NUM_THREADS='1'))
-    try:
-        said = ''
-        end = time.monotonic() + 120
-        while not re.search(ADDRESS, said) and time.monotonic() < end:
-            if select.select([process.stdout], [], [], 1)[0]:
-                said += process.stdout.readline()
-        host, port, token = re.search(ADDRESS, said).groups()
-        yield process, f'http://{host}:{port}', token
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def test_killed_server_loses_nothing(server, root):
-    process, address, token = server
-    with httpx.Client(base_url=address, headers={'X-Token': token},
-                      timeout=60) as client:
+def test_killed_server_loses_nothing(root):
+    with start_tool(root, env=dict(os.environ, OMP_NUM_THREADS='1')) as (
+            address, process), httpx.Client(timeout=60) as client:
+        host, port, token = re.search(ADDRESS, address).groups()
+        client.base_url = f'http://{host}:{port}'
+        client.headers['X-Token'] = token
         pair = client.get('/api/project').json()['pairs'][0]['id']
         answer = client.put(f'/api/pairs/{pair}/document', json=dict(
             window='w', base_version=0, state='draft', notes='',
@@ -184,8 +163,8 @@ def test_killed_server_loses_nothing(server, root):
         assert client.get(f'/api/pairs/{pair}/tiles/B/0/0/0.png').content
         assert client.get('/api/project', headers={
             'Host': 'evil.example'}).status_code == 403
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        os.kill(process, signal.SIGKILL)
+        os.waitpid(process, 0)
     stored = json.loads((root / 'annotations/one.json').read_text())
     assert stored['shapes'][0]['rings'] == RINGS
     assert [path.name for path in (root / 'annotations').glob('*.tmp')] == []
