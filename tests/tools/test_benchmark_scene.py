@@ -15,13 +15,15 @@ def test_figures(monkeypatch, tmp_path, capsys):
         '--device', 'cpu', '--out', tmp_path / 'figures.json', '--folder',
         tmp_path / 'work') is None
     shown = capsys.readouterr().out
-    assert 'x the naive loop' in shown and 'overlap 16: ' in shown
+    assert 'x the loop naive\n' in shown and 'overlap 16: ' in shown
+    assert 'x the loop naive-float32' in shown
     results = json.loads((tmp_path / 'figures.json').read_text())['results']
-    scene, naive, seams = results
+    scene, naive, plain, seams = results
     assert (scene['kind'], scene['size'], scene['tiles']) == (
         'scene', 128, 9)
-    assert naive['tiles'] == 9
-    for result in (scene, naive):
+    assert naive['tiles'] == plain['tiles'] == 9
+    assert plain['kind'] == 'naive-float32'
+    for result in (scene, naive, plain):
         assert 0 < result['forward'] < result['seconds']
         assert result['peak_bytes'] > 2**20
     assert seams['overlap 16']['mean'] < 0.5

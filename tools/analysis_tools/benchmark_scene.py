@@ -8,7 +8,9 @@ r"""Measure the prediction of whole scenes: speed, memory, seams.
 Scenes are made of noise that is alike everywhere, on disk, as tiled GeoTIFF.
 Each size runs in a process of its own, so that its peak memory is its own.
 Speed counts all, from opening the images to the finished maps. The naive loop
-reads both images, predicts tile by tile and writes the mosaic.
+reads both images, predicts tile by tile and writes the mosaic: with the
+network in its fastest form, as predict.py has it, and with the network as it
+was built, in float32 and not fused.
 """
 import argparse
 import json
@@ -42,7 +44,7 @@ def parse_args():
     parser.add_argument('--sizes', type=int, nargs='+', default=[4096],
                         help='sides of scenes, in pixels (default: 4096)')
     parser.add_argument('--naive', action='store_true',
-                        help='run the naive loop as well')
+                        help='run the naive loops as well')
     parser.add_argument(
         '--seams', action='store_true',
         help='compare tiles with the scene at once, at --seam-size')
@@ -89,11 +91,15 @@ def make_scene(folder, size, channels):
     return paths
 
 
-def build(args):
+def build(args, kind):
+    options = {}
+    if kind == 'naive-float32':
+        options = dict(fuse=False, cfg_options={
+            'model.test_cfg.precision': 'float32'})
     return ChangeInferencer(
         args.model, args.weights, device=args.device,
         batch_size=args.batch_size, tile_size=args.tile_size,
-        overlap=args.overlap)
+        overlap=args.overlap, **options)
 
 
 def run_scene(args, inferencer, paths, out):
@@ -164,12 +170,14 @@ def run_seams(args, inferencer, paths, out):
     return found
 
 
-RUNS = dict(scene=run_scene, naive=run_naive, seams=run_seams)
+NAIVE = ('naive', 'naive-float32')
+RUNS = dict(scene=run_scene, **dict.fromkeys(NAIVE, run_naive),
+            seams=run_seams)
 
 
 def work(args, kind, size, folder):
     """One run, in this process."""
-    inferencer = build(args)
+    inferencer = build(args, kind)
     paths = make_scene(folder, size, inferencer.spec.channels)
     # The first call of a network is slow.
     inferencer.backend(np.zeros(
@@ -204,11 +212,10 @@ def show(results):
     print(table)
     by_kind = {(result['kind'], result['size']): result
                for result in results}
-    for size in {result['size'] for result in results}:
-        pair = [by_kind.get((kind, size)) for kind in ('naive', 'scene')]
-        if all(pair):
-            print(f'{size}: {pair[0]["seconds"] / pair[1]["seconds"]:.2f}x '
-                  'the naive loop')
+    for (kind, size), result in by_kind.items():
+        if kind in NAIVE:
+            ratio = result['seconds'] / by_kind['scene', size]['seconds']
+            print(f'{size}: {ratio:.2f}x the loop {kind}')
     for result in results:
         if result['kind'] == 'seams':
             for name in result:
@@ -228,8 +235,7 @@ def main():
         folder = Path(args.folder or temporary)
         folder.mkdir(parents=True, exist_ok=True)
         runs = [(kind, size) for size in args.sizes
-                for kind in ('scene', 'naive') if kind == 'scene'
-                or args.naive]
+                for kind in ('scene', *(NAIVE if args.naive else ()))]
         if args.seams:
             runs.append(('seams', args.seam_size))
         results = [in_a_process(args, *run, folder) for run in runs]
