@@ -38,6 +38,11 @@ LOOPBACK = ('127.0.0.1', 'localhost', '::1')
 LAYOUTS = (('A', 'B', 'C'), ('t1', 't2', 't3'))
 ANNOTATIONS = 'annotations'
 LISTS = ('.txt', '.csv', '.tsv', '.lst')
+_RAW = '{name}_{role}.*'
+_OWN = (ANNOTATIONS, 'label', 'mask')
+# Okabe and Ito, told apart by color-blind readers.
+_COLORS = ('#d55e00', '#0072b2', '#009e73', '#cc79a7', '#e69f00', '#56b4e9',
+           '#f0e442')
 
 
 def add_project_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,13 +52,6 @@ def add_project_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--allow', nargs='+', default=[], metavar='FOLDER',
         help='folders outside of DATA_ROOT that links and lists may lead to')
-
-
-_RAW = '{name}_{role}.*'
-_OWN = (ANNOTATIONS, 'label', 'mask')
-# Okabe and Ito, told apart by color-blind readers.
-_COLORS = ('#d55e00', '#0072b2', '#009e73', '#cc79a7', '#e69f00', '#56b4e9',
-           '#f0e442')
 
 
 class ClassInfo(NamedTuple):
