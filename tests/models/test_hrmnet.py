@@ -117,6 +117,17 @@ def test_all_outputs_of_the_authors_can_be_had():
     assert all(mask.shape == (2, 1, 64, 64) for mask in masks.values())
 
 
+def test_outputs_show_the_stages_of_the_encoder_alone():
+    """For losses on them; the images, which the head sees, are none."""
+    model = TestHRMNet().build().eval()
+    inputs = model.data_preprocessor(make_batch((3, 3)))['inputs']
+    with torch.no_grad():
+        out = model.forward_branch(inputs)
+    for stages in (out.pyramid_from, out.pyramid_to):
+        assert [stage.shape[1] for stage in stages] == [16, 32, 64, 128]
+    assert out.feat_from.shape == out.feat_to.shape == (2, 64, 16, 16)
+
+
 def test_images_are_asked_for():
     case = TestHRMNet()
     model = case.build({'model.with_images': False}).eval()

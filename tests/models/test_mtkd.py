@@ -327,6 +327,23 @@ def test_a_segmentor_of_mmsegmentation_teaches_and_learns():
     torch.testing.assert_close(again, losses['loss_distill_square'])
 
 
+def test_a_student_whose_head_sees_the_images():
+    """Its plain form runs the head again, images included."""
+    narrow = Config.fromfile(CONFIGS / '_base_/models/hrmnet_r18d.py').model
+    narrow.backbone.update(stem_channels=8, base_channels=8)
+    narrow.neck.in_channels = [8, 16, 32, 64]
+    narrow.decode_head.out_channels = 2
+    narrow.decode_head.threshold = None
+    inputs, samples = batch()
+    values = []
+    for plain in (False, True):
+        model = mtkd(student=narrow, plain=plain).eval()
+        losses = model(inputs, samples, mode='loss')
+        values.append(losses['loss_distill_square'])
+    assert values[0] > 0
+    torch.testing.assert_close(*values)
+
+
 def test_gold_as_the_student_by_config_alone():
     cfg = Config.fromfile(
         CONFIGS /

@@ -4,8 +4,6 @@ from pathlib import Path
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.structures import PixelData
-from mmseg.structures import SegDataSample
 
 from opencd_gold.apis import init_model
 from opencd_gold.apis.convert import RULES
@@ -79,7 +77,10 @@ def forward(model):
     with torch.no_grad():
         out = model.forward_branch(x)
         alone = model(x, mode='tensor')
-    for index, level in enumerate(out.feat_from[1:], start=2):
+    with torch.no_grad():
+        _, *levels = model.fuse_pair(*model.extract_feat(x))[0]
+    assert torch.equal(out.feat_from, levels[0])
+    for index, level in enumerate(levels, start=2):
         FIG.check(f'forward.t1_p{index}', level)
     hard = out.extras['hard']
     sides = [out.extras[f'side_{index}'] for index in range(4)]
@@ -128,11 +129,7 @@ def loss(model):
     sides = {f'side_{i}': x for i, x in enumerate(parts[1:])}
     outputs = BranchOutputs(
         None, None, None, parts[0], extras=dict(**sides, hard=hard))
-    samples = [
-        SegDataSample(gt_sem_seg=PixelData(data=label[None]))
-        for label in target()
-    ]
-    losses = head.loss_by_outputs(outputs, samples)
+    losses = head.loss_by_outputs(outputs, target())
     total = sum(losses.values())
     FIG.check('loss.hard', losses.pop('loss_hard').reshape(1))
     FIG.check('loss.masks', sum(losses.values()).reshape(1))

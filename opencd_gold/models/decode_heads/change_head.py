@@ -133,9 +133,18 @@ class ChangeHead(BaseDecodeHead):
         return losses
 
     def loss_by_outputs(self, outputs: BranchOutputs,
-                        data_samples: SampleList) -> Dict[str, Tensor]:
-        """Losses of what :meth:`forward` returned."""
-        target = stack_labels(data_samples)
+                        target: Tensor) -> Dict[str, Tensor]:
+        """Losses of what :meth:`forward` returned.
+
+        A head with further outputs supervises them here too.
+
+        Args:
+            outputs (BranchOutputs): At the resolution of the head.
+            target (Tensor): ``(N, H, W)``, int64.
+
+        Returns:
+            dict[str, Tensor]: Scalars; their sum is minimised.
+        """
         return self.supervise(
             self.upsample(outputs.logits, target.shape[-2:]), target)
 

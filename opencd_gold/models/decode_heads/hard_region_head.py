@@ -8,7 +8,6 @@ from typing import Dict, List, Optional, Sequence, Union
 import torch
 from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule, Sequential
-from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from opencd_gold.models.layers import (
@@ -20,7 +19,7 @@ from opencd_gold.models.layers import (
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
-from .change_head import ChangeHead, stack_labels
+from .change_head import ChangeHead
 
 
 def change_logit(logits: Tensor) -> Tensor:
@@ -304,7 +303,8 @@ class HardRegionHead(ChangeHead):
             BranchOutputs: ``logits`` ``(N, K, h, w)`` at the size of the
             finest level; ``extras`` holds the logits of the levels,
             ``side_0``, ``side_1``, ... (finest first), and ``hard``
-            ``(N, 1, h, w)``.
+            ``(N, 1, h, w)``; ``feat_from`` and ``feat_to`` are the finest
+            levels.
 
         Raises:
             ValueError: If the images are missing.
@@ -334,8 +334,8 @@ class HardRegionHead(ChangeHead):
             extras = {f'side_{i}': side for i, side in enumerate(sides)}
             extras['hard'] = self.hard_head(hard)
         return BranchOutputs(
-            feat_from=feat_from,
-            feat_to=feat_to,
+            feat_from=feat_from[1],
+            feat_to=feat_to[1],
             fused=fused,
             logits=self.conv_seg(self.final_conv(fused)),
             extras=extras)
@@ -358,9 +358,8 @@ class HardRegionHead(ChangeHead):
         return dict(zip(named, stacked.split(widths, dim=1)))
 
     def loss_by_outputs(self, outputs: BranchOutputs,
-                        data_samples: SampleList) -> Dict[str, Tensor]:
+                        target: Tensor) -> Dict[str, Tensor]:
         """Losses of the five masks and of the hard region."""
-        target = stack_labels(data_samples)
         masks = self.masks(outputs, target.shape[-2:])
         hard = masks.pop('hard')
         losses = {}

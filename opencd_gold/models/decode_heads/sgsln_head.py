@@ -4,7 +4,6 @@ from typing import Dict, Sequence
 import torch
 import torch.nn.functional as F
 from mmengine.model import Sequential
-from mmseg.utils import SampleList
 from torch import Tensor, nn
 
 from opencd_gold.models.layers import (
@@ -14,7 +13,7 @@ from opencd_gold.models.layers import (
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
-from .change_head import ChangeHead, stack_labels
+from .change_head import ChangeHead
 
 
 def soft_labels(target: Tensor, size, ignore_index: int = 255) -> Tensor:
@@ -124,7 +123,8 @@ class SGSLNHead(ChangeHead):
             BranchOutputs: ``logits`` ``(N, K, 2 h_0, 2 w_0)``, ``fused`` the
             finest map of the change decoder; ``extras`` holds the auxiliary
             logits ``aux_from`` and ``aux_to`` ``(N, K, h_0, w_0)`` and the
-            deepest fused map, ``deepest``.
+            deepest fused map, ``deepest``; ``feat_from`` and ``feat_to`` are
+            the finest stages.
         """
         fused = [
             fusion(*pair)
@@ -140,18 +140,17 @@ class SGSLNHead(ChangeHead):
             seg(feats[0])
             for seg, feats in zip(self.aux_seg, (feat_from, feat_to)))
         return BranchOutputs(
-            feat_from=feat_from,
-            feat_to=feat_to,
+            feat_from=feat_from[0],
+            feat_to=feat_to[0],
             fused=change,
             logits=self.conv_seg(hidden),
             extras=dict(
                 aux_from=aux_from, aux_to=aux_to, deepest=fused[-1]))
 
     def loss_by_outputs(self, outputs: BranchOutputs,
-                        data_samples: SampleList) -> Dict[str, Tensor]:
+                        target: Tensor) -> Dict[str, Tensor]:
         """Losses of the change logits, and of the auxiliary ones."""
-        losses = super().loss_by_outputs(outputs, data_samples)
-        target = stack_labels(data_samples)
+        losses = super().loss_by_outputs(outputs, target)
         for name in ('aux_from', 'aux_to'):
             logits = outputs.extras[name].float()
             soft = soft_labels(target, logits.shape[-2:], self.ignore_index)

@@ -210,18 +210,36 @@ class BitemporalDetector(EncoderDecoder):
         pair = (feat_from, feat_to)
         if self.interaction is not None:
             pair = self.interaction(*pair)
-        return show_features(
+        return self.show_features(
             self.decode_head(*pair), feat_from, feat_to, pyramid_from,
             pyramid_to)
 
+    def show_features(self, outputs: BranchOutputs, feat_from, feat_to,
+                      pyramid_from: Pyramid,
+                      pyramid_to: Pyramid) -> BranchOutputs:
+        """Note in ``outputs`` what the head was given; returns them."""
+        if isinstance(feat_from, Tensor):
+            outputs.feat_from, outputs.feat_to = feat_from, feat_to
+        first = int(self.with_images)
+        outputs.pyramid_from = pyramid_from[first:]
+        outputs.pyramid_to = pyramid_to[first:]
+        return outputs
+
+    def put_images(self, images: Sequence[Tensor],
+                   pyramids: Sequence[Pyramid]) -> Tuple[Pyramid, ...]:
+        """Each image before its stages, if ``with_images`` says so."""
+        if not self.with_images:
+            return tuple(pyramids)
+        return tuple((image, *pyramid)
+                     for image, pyramid in zip(images, pyramids))
+
     def extract_feat(self, inputs: Tensor) -> Tuple[Pyramid, Pyramid]:
-        """Stages of both dates of ``inputs`` (N, C, H, W)."""
+        """Stages of both dates of ``inputs`` (N, C, H, W).
+
+        Each after its image, where ``with_images`` says so.
+        """
         pair = self.split(inputs)[:2]
-        pyramids = self.encode_pair(*pair)
-        if self.with_images:
-            pyramids = tuple((image, *pyramid)
-                             for image, pyramid in zip(pair, pyramids))
-        return pyramids
+        return self.put_images(pair, self.encode_pair(*pair))
 
     def forward_branch(self, inputs: Tensor) -> BranchOutputs:
         """All that prediction computes for ``inputs`` (N, C, H, W)."""
@@ -269,26 +287,17 @@ class BitemporalDetector(EncoderDecoder):
             summed and minimised.
         """
         outputs = self.forward_branch(inputs)
+        target = stack_labels(data_samples)
         with full_precision(inputs):
-            losses = self.decode_head.loss_by_outputs(outputs, data_samples)
+            losses = self.decode_head.loss_by_outputs(outputs, target)
             for loss in self.feature_losses:
-                losses.update(loss(outputs, stack_labels(data_samples)))
+                losses.update(loss(outputs, target))
         return losses
 
 
 def _build(cfg):
     """A module of ``cfg``; None stays None, a module stays itself."""
     return MODELS.build(cfg) if isinstance(cfg, dict) else cfg
-
-
-def show_features(outputs: BranchOutputs, feat_from, feat_to,
-                  pyramid_from: Pyramid, pyramid_to: Pyramid) -> BranchOutputs:
-    """Note in ``outputs`` what the head was given; returns them."""
-    if isinstance(feat_from, Tensor):
-        outputs.feat_from, outputs.feat_to = feat_from, feat_to
-    outputs.pyramid_from = pyramid_from
-    outputs.pyramid_to = pyramid_to
-    return outputs
 
 
 def to_channels_last(module: nn.Module) -> None:

@@ -270,7 +270,8 @@ class MultiTeacherDetector(FrontedModel):
 
     def _once_more(self, arguments: tuple, outputs):
         """The student's head again, and all that follows its encoder."""
-        if getattr(outputs, 'pyramid_from', ()):
+        seen = getattr(self.student, 'with_images', False)
+        if getattr(outputs, 'pyramid_from', ()) and not seen:
             return self.student.compare(outputs.pyramid_from,
                                         outputs.pyramid_to)
         return self.student.decode_head(*arguments)

@@ -24,7 +24,6 @@ from .bitemporal import (
     BitemporalDetector,
     _build,
     full_precision,
-    show_features,
     to_channels_last,
 )
 
@@ -170,8 +169,8 @@ class TripleBranchDetector(BitemporalDetector):
         views['to'] = detached(feat_to) if self.detach_to else feat_to
         outputs = self.teacher_head(
             *(views[name] for name in self.teacher_views[self.teacher_inputs]))
-        return show_features(outputs, feat_from, feat_guide, pyramid_from,
-                             pyramid_guide)
+        return self.show_features(outputs, feat_from, feat_guide,
+                                  pyramid_from, pyramid_guide)
 
     def forward_branches(
             self, inputs: Tensor) -> Tuple[BranchOutputs, BranchOutputs]:
@@ -196,6 +195,8 @@ class TripleBranchDetector(BitemporalDetector):
         pyramid_from, pyramid_guide = self.encode_shared(
             (images.img_from, images.img_guide))
         pyramid_to = tuple(self.backbone_to(images.img_to))
+        pyramid_from, pyramid_to, pyramid_guide = self.put_images(
+            images, (pyramid_from, pyramid_to, pyramid_guide))
         feat_from, feat_to = self.fuse_pair(pyramid_from, pyramid_to)
         feat_guide = (
             self.neck(pyramid_guide) if self.with_neck else pyramid_guide)
@@ -234,18 +235,17 @@ class TripleBranchDetector(BitemporalDetector):
             target (Tensor): ``(N, H, W)``, int64.
 
         Returns:
-            dict[str, Tensor]: Scalars ``student``, ``teacher`` (supervision)
-            and those of each distillation loss.
+            dict[str, Tensor]: Scalars ``student``, ``teacher`` (all that the
+            heads supervise) and those of each distillation loss.
         """
         heads = dict(
             student=(self.decode_head, student),
             teacher=(self.teacher_head, teacher))
         terms, branches = {}, []
         for name, (head, outputs) in heads.items():
+            terms[name] = sum(head.loss_by_outputs(outputs, target).values())
             outputs = _in_float(outputs)
             outputs.logits = head.upsample(outputs.logits, target.shape[-2:])
-            terms[name] = sum(
-                head.supervise(outputs.logits, target).values())
             branches.append(outputs)
         for loss in self.distill_losses:
             terms.update(loss(*branches, target))
