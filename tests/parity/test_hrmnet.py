@@ -77,7 +77,6 @@ def forward(model):
     with torch.no_grad():
         out = model.forward_branch(x)
         alone = model(x, mode='tensor')
-    with torch.no_grad():
         _, *levels = model.fuse_pair(*model.extract_feat(x))[0]
     assert torch.equal(out.feat_from, levels[0])
     for index, level in enumerate(levels, start=2):

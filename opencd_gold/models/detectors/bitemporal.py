@@ -217,7 +217,21 @@ class BitemporalDetector(EncoderDecoder):
     def show_features(self, outputs: BranchOutputs, feat_from, feat_to,
                       pyramid_from: Pyramid,
                       pyramid_to: Pyramid) -> BranchOutputs:
-        """Note in ``outputs`` what the head was given; returns them."""
+        """Note in ``outputs`` what the head was given.
+
+        Args:
+            outputs (BranchOutputs): Of a head.
+            feat_from (Tensor | Sequence[Tensor]): What the head got of the
+                first date, ``(N, C, h, w)``, before the interaction; of
+                several maps the head says itself which it shows.
+            feat_to (Tensor | Sequence[Tensor]): The same of the other date.
+            pyramid_from (tuple[Tensor]): Stages ``(N, C_i, h_i, w_i)``, after
+                the image where ``with_images`` says so; it is left out.
+            pyramid_to (tuple[Tensor]): The same of the other date.
+
+        Returns:
+            BranchOutputs: The same ones.
+        """
         if isinstance(feat_from, Tensor):
             outputs.feat_from, outputs.feat_to = feat_from, feat_to
         first = int(self.with_images)
@@ -227,7 +241,16 @@ class BitemporalDetector(EncoderDecoder):
 
     def put_images(self, images: Sequence[Tensor],
                    pyramids: Sequence[Pyramid]) -> Tuple[Pyramid, ...]:
-        """Each image before its stages, if ``with_images`` says so."""
+        """Each image before its stages, if ``with_images`` says so.
+
+        Args:
+            images (Sequence[Tensor]): ``(N, C, H, W)`` each.
+            pyramids (Sequence[tuple[Tensor]]): Stages of each,
+                ``(N, C_i, h_i, w_i)``.
+
+        Returns:
+            tuple: As many as ``pyramids``.
+        """
         if not self.with_images:
             return tuple(pyramids)
         return tuple((image, *pyramid)

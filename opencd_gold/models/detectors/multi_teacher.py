@@ -244,7 +244,7 @@ class MultiTeacherDetector(FrontedModel):
             losses = dict(self.student.loss(inputs, data_samples))
         arguments, outputs = calls[0]
         if self.plain:
-            outputs = self._once_more(arguments, outputs)
+            outputs = self._once_more(inputs, arguments, outputs)
         student = _logits_of(outputs)
         target = stack_labels(data_samples)
         teacher = self.ask_teachers(inputs, target, student.shape[-2:])
@@ -268,12 +268,12 @@ class MultiTeacherDetector(FrontedModel):
             if getattr(loss, 'loss_weight', 1) != 0
         ]
 
-    def _once_more(self, arguments: tuple, outputs):
+    def _once_more(self, inputs: Tensor, arguments: tuple, outputs):
         """The student's head again, and all that follows its encoder."""
-        seen = getattr(self.student, 'with_images', False)
-        if getattr(outputs, 'pyramid_from', ()) and not seen:
-            return self.student.compare(outputs.pyramid_from,
-                                        outputs.pyramid_to)
+        if getattr(outputs, 'pyramid_from', ()):
+            return self.student.compare(*self.student.put_images(
+                self.student.split(inputs),
+                (outputs.pyramid_from, outputs.pyramid_to)))
         return self.student.decode_head(*arguments)
 
     @torch.no_grad()
