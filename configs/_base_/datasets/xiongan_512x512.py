@@ -2,7 +2,7 @@
 # Augmentation is that of its authors, but for this: colours are distorted on
 # optical images only, and those are blurred half of the time.
 # published_pipeline has the authors' choice.
-_base_ = './pair_512x512.py'
+_base_ = ['./pair_512x512.py', './hetecd_distortion.py']
 crop_size = (512, 512)
 
 geometry = [
@@ -16,26 +16,16 @@ geometry = [
         interpolation='bicubic'),
     dict(type='MultiImgRandomCrop', crop_size=crop_size)
 ]
-# 0.3 of brightness, contrast and saturation; 0.3 of the circle of hues.
-jitter = dict(
-    type='MultiImgPhotoMetricDistortion',
-    brightness_delta=38,
-    contrast_range=(0.7, 1.3),
-    saturation_range=(0.7, 1.3),
-    hue_delta=54)
 train_pipeline = [
     _base_.load_pair,
     dict(type='MultiImgLoadAnnotations'), *geometry,
-    dict(type='MultiImgGaussianBlur', prob=0.5, sigma=(0., 1.)), jitter,
+    *_base_.optical_distortion,
     dict(type='MultiImgPackSegInputs')
 ]
-both = ('optical', 'sar')
 published_pipeline = [
     _base_.load_pair,
     dict(type='MultiImgLoadAnnotations'), *geometry,
-    dict(
-        type='MultiImgGaussianBlur', prob=1., sigma=(0., 1.), sensors=both),
-    dict(sensors=both, **jitter),
+    *_base_.published_distortion,
     dict(type='MultiImgPackSegInputs')
 ]
 
