@@ -282,13 +282,22 @@ def load_checkpoint_url(url: str,
 
     Returns:
         dict: What :func:`load_checkpoint_file` returns.
+
+    Raises:
+        OSError: If it can't be downloaded.
     """
     import torch
     folder = model_dir or os.path.join(torch.hub.get_dir(), 'checkpoints')
     os.makedirs(folder, exist_ok=True)
     filename = os.path.join(folder, os.path.basename(urlparse(url).path))
     if not os.path.exists(filename):
-        torch.hub.download_url_to_file(url, filename, progress=progress)
+        try:
+            torch.hub.download_url_to_file(url, filename, progress=progress)
+        except OSError as error:
+            raise OSError(
+                f'{url} could not be downloaded ({error}). Put the file at '
+                f'{filename}, or train from scratch with init_cfg=None of '
+                'the module that names it') from error
     return load_checkpoint_file(filename, map_location)
 
 
@@ -420,6 +429,21 @@ def _wrap_cpu_modules() -> None:
 
     init_without_device.wraps_cpu_modules = True
     MMDistributedDataParallel.__init__ = init_without_device
+
+
+def is_compiling() -> bool:
+    """Whether ``torch.compile`` or ``torch.export`` is reading the code.
+
+    ``torch.compiler.is_compiling`` came with torch 2.3; before it the same
+    stood in ``torch._utils``.
+
+    Returns:
+        bool: False when the code just runs.
+    """
+    import torch
+    if hasattr(torch.compiler, 'is_compiling'):
+        return torch.compiler.is_compiling()
+    return torch._utils.is_compiling()
 
 
 def opencd_is_installed() -> bool:

@@ -202,6 +202,15 @@ def test_download_is_kept_and_read(tmp_path):
         source.unlink(missing_ok=True)
 
 
+def test_download_that_fails_says_where_the_file_goes(tmp_path):
+    url = (tmp_path / 'absent.pth').as_uri()
+    with pytest.raises(OSError, match='absent.pth could not be downloaded'
+                       f'.*{tmp_path / "kept" / "absent.pth"}.*init_cfg=None'):
+        compat.load_checkpoint_url(
+            url, str(tmp_path / 'kept'), progress=False)
+    assert not any((tmp_path / 'kept').iterdir())
+
+
 def test_getattr_opens_nothing_but_statistics(loader, tmp_path):
     torch.save(dict(extra=Sneaky()), tmp_path / 'sneaky.pth')
     with pytest.raises(compat.UnsafeCheckpointError, match='getattr'):
@@ -325,6 +334,25 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 torch.zeros(2**24)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
+
+
+@pytest.mark.parametrize('old', [False, True])
+def test_compilation_is_noticed_by_old_and_new_torch(monkeypatch, old):
+    if old:  # torch 2.1 and 2.2
+        new = torch.compiler.is_compiling
+        monkeypatch.delattr(torch.compiler, 'is_compiling')
+        monkeypatch.setattr(torch._utils, 'is_compiling', new, raising=False)
+    assert compat.is_compiling() is False
+    seen = []
+
+    class Looks(torch.nn.Module):
+
+        def forward(self, x):
+            seen.append(compat.is_compiling())
+            return x + 1
+
+    torch.export.export(Looks(), (torch.ones(1), ))
+    assert seen == [True]
 
 
 def test_large_tensors_take_few_page_faults():

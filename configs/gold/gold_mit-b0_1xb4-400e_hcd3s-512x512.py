@@ -1,6 +1,7 @@
 # The later variant of GOLD with HeteCD's encoders and decoder, light.
 _base_ = [
-    '../_base_/models/gold_mit-b0.py', '../_base_/datasets/hcd3s_512x512.py',
+    '../_base_/models/gold_mit-b0.py',
+    '../_base_/datasets/hcd3s-variant_512x512.py',
     '../_base_/schedules/schedule_gold-mit_400e.py',
     '../_base_/epoch_runtime.py'
 ]

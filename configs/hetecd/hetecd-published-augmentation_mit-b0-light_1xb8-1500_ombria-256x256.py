@@ -2,7 +2,7 @@
 # alike.
 _base_ = [
     './hetecd_mit-b0-light_1xb8-1500_ombria-256x256.py',
-    '../_base_/datasets/hetecd_distortion.py'
+    '../_base_/augmentation/hetecd.py'
 ]
 train_dataloader = dict(
     dataset=dict(pipeline=[

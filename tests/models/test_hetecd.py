@@ -3,6 +3,7 @@
 The figures of the authors' code are in tests/parity.
 """
 import math
+import re
 
 import pytest
 import torch
@@ -34,6 +35,7 @@ from opencd_gold.models.losses import (
     FeatureAlignLoss,
     FeatureConsistencyLoss,
     FeatureKLLoss,
+    PyramidAlignLoss,
 )
 from opencd_gold.models.losses.alignment import (
     alignment,
@@ -256,7 +258,8 @@ def test_hidden_channels():
 
 
 def test_number_of_stages_is_checked():
-    with pytest.raises(ValueError, match='expects 4 stages .* got 4 and 3'):
+    with pytest.raises(
+            ValueError, match=r'got \(3, 4, 5, 6\) and \(4, 5, 6\)'):
         head()(pyramid(), pyramid()[1:])
 
 
@@ -415,6 +418,32 @@ def test_alignment_of_unchanged_positions_alone():
                       label)['loss_align'] != terms['loss_align']
 
 
+@pytest.mark.parametrize('where', ['all', 'unchanged'])
+def test_alignment_of_student_and_teacher_counts_the_same(where):
+    pyramids = 4 * torch.randn(2, 2, 3, 3, 2, 2)
+    label = torch.zeros(3, 4, 4, dtype=torch.int64)
+    label[0, 0, 3] = 1
+    label[1] = 255
+    student, teacher = (branch([a], [b]) for a, b in pyramids)
+    alone = FeatureAlignLoss(stages=(0, ), where=where)
+    terms = PyramidAlignLoss(stages=(0, ), where=where)(student, teacher,
+                                                        label)
+    for name, outputs in (('student', student), ('teacher', teacher)):
+        torch.testing.assert_close(terms[f'align_{name}'],
+                                   alone(outputs, label)['loss_align'])
+
+
+@pytest.mark.parametrize('stages', [(-2, -1), (0, 7), (-3, )])
+def test_stages_that_are_not_there_are_named(stages):
+    outputs = branch([torch.randn(1, 3, 2, 2)], [torch.randn(1, 3, 2, 2)])
+    text = re.escape(f'stages={stages}: the encoder gives 1 stages')
+    for call in (lambda: FeatureAlignLoss(stages=stages)(outputs, None),
+                 lambda: PyramidAlignLoss(stages=stages)(outputs, outputs,
+                                                         None)):
+        with pytest.raises(ValueError, match=text):
+            call()
+
+
 def test_unchanged_positions():
     label = torch.zeros(1, 6, 6, dtype=torch.int64)
     label[0, 5, 0] = 1
@@ -520,6 +549,7 @@ def test_consistency_counts_samples_by_what_did_not_change():
 
 @pytest.mark.parametrize('build, word', [
     (lambda: FeatureAlignLoss(where='changed'), 'changed'),
+    (lambda: PyramidAlignLoss(where='changed'), 'changed'),
     (lambda: FeatureKLLoss(reduction='sum'), 'sum'),
     (lambda: FeatureConsistencyLoss(by='label'), 'label'),
     (lambda: FeatureAlignLoss(schedule=dict(kind='sudden', epochs=1)),
@@ -546,6 +576,25 @@ def test_detector_adds_losses_on_features():
         'loss_align', 'term/align', 'weight/align'
     }
     assert losses['loss_align'] > 0
+
+
+def test_losses_on_features_with_one_name_are_refused():
+    """Else one of them would be minimised alone."""
+    model = narrow_model(STANDARD).eval()
+    batch = model.data_preprocessor(make_batch((3, 3)), True)
+    model.feature_losses.append(FeatureAlignLoss())
+    with pytest.raises(ValueError, match='loss_align, term/align.*name='):
+        model(**batch, mode='loss')
+    model.feature_losses[1].name = 'second'
+    assert {'loss_align', 'loss_second'} <= set(model(**batch, mode='loss'))
+
+
+def test_head_names_stages_of_other_widths():
+    head = SpatioTemporalDifferenceHead(in_channels=[3, 4], channels=8)
+    first, second = torch.randn(1, 3, 8, 8), torch.randn(1, 5, 4, 4)
+    with pytest.raises(ValueError, match=re.escape(
+            'in_channels=(3, 4) of each date, got (3, 5) and (3,)')):
+        head([first, second], [first])
 
 
 def test_triple_branch_refuses_losses_on_a_branch_alone():

@@ -2,7 +2,7 @@
 # Augmentation is that of its authors, but for this: colours are distorted on
 # optical images only, and those are blurred half of the time.
 # published_pipeline has the authors' choice.
-_base_ = ['./pair_512x512.py', './hetecd_distortion.py']
+_base_ = ['./pair_512x512.py', '../augmentation/hetecd.py']
 crop_size = (512, 512)
 
 geometry = [

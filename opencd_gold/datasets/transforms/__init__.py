@@ -16,7 +16,11 @@ from .geometric import (
                         MultiImgResize,
 )
 from .loading import MultiImgLoadAnnotations, MultiImgLoadImageFromFile
-from .photometric import MultiImgGaussianBlur, MultiImgPhotoMetricDistortion
+from .photometric import (
+    MultiImgColorJitter,
+    MultiImgGaussianBlur,
+    MultiImgPhotoMetricDistortion,
+)
 from .photometric_choice import MultiImgRandomPhotometric
 from .sar import (
     GammaSpeckle,
@@ -27,7 +31,7 @@ from .sar import (
 )
 
 __all__ = [
-    'GammaSpeckle', 'LeeFilter', 'MultiImgExchangeTime',
+    'GammaSpeckle', 'LeeFilter', 'MultiImgColorJitter', 'MultiImgExchangeTime',
     'MultiImgGaussianBlur', 'MultiImgLoadAnnotations',
     'MultiImgLoadImageFromFile', 'MultiImgPackSegInputs', 'MultiImgPad',
     'MultiImgPhotoMetricDistortion', 'MultiImgRandomAffine',

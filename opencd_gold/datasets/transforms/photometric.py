@@ -3,6 +3,7 @@ from typing import List, Sequence
 
 import cv2
 import numpy as np
+from PIL import Image, ImageEnhance
 
 from opencd_gold.registry import TRANSFORMS
 
@@ -139,6 +140,106 @@ class MultiImgPhotoMetricDistortion(SensorTransform):
                 f'contrast_range={self.contrast_range}, '
                 f'saturation_range={self.saturation_range}, '
                 f'hue_delta={self.hue_delta}, shared={self.shared}, '
+                f'sensors={self.sensors})')
+
+
+@TRANSFORMS.register_module()
+class MultiImgColorJitter(SensorTransform):
+    """Brightness, contrast, saturation and hue by factors, in random order.
+
+    The colour jitter of torchvision, by the same functions of Pillow, which
+    HeteCD and the later variant of GOLD train with. Contrast moves the values
+    from or to the mean of the image, not to zero. Images of 8 bits with one
+    band, whose saturation and hue stay, or three.
+
+    Args:
+        brightness (float): Factors are drawn from ``1 - brightness`` to ``1 +
+            brightness``. Default: 0.3.
+        contrast (float): Likewise. Default: 0.3.
+        saturation (float): Likewise. Default: 0.3.
+        hue (float): Largest turn, in circles, from 0 to 0.5. Default: 0.1.
+        prob (float): Probability of a sample to be changed. Default: 1.
+        shared (bool): Whether all images of a sample that are meant get the
+            same factors in the same order. Default: False, each its own.
+        sensors (Sequence[str]): Which images. Default: ``('optical', )``.
+
+    Raises:
+        ValueError: For an option out of its range, or for an image of
+            another type or number of bands.
+    """
+
+    def __init__(self,
+                 brightness: float = 0.3,
+                 contrast: float = 0.3,
+                 saturation: float = 0.3,
+                 hue: float = 0.1,
+                 prob: float = 1.,
+                 shared: bool = False,
+                 sensors: Sequence[str] = ('optical', )) -> None:
+        super().__init__(sensors)
+        self.brightness = probability(brightness, 'brightness')
+        self.contrast = probability(contrast, 'contrast')
+        self.saturation = probability(saturation, 'saturation')
+        if not 0 <= hue <= 0.5:
+            raise ValueError(f'hue must be from 0 to 0.5, found {hue}')
+        self.hue = hue
+        self.prob = probability(prob)
+        self.shared = shared
+
+    def _draw(self) -> List[tuple]:
+        """Draw the steps of one distortion, in order."""
+        steps = [('hue', np.random.uniform(-self.hue, self.hue))]
+        for name in ('Brightness', 'Contrast', 'Color'):
+            width = self.saturation if name == 'Color' else getattr(
+                self, name.lower())
+            steps.append((name, np.random.uniform(1 - width, 1 + width)))
+        return [steps[i] for i in np.random.permutation(len(steps))]
+
+    @staticmethod
+    def _distort(image: np.ndarray, steps: List[tuple],
+                 order: str) -> np.ndarray:
+        """Apply the steps to one image."""
+        bands = image.shape[2]
+        if image.dtype != np.uint8 or bands not in (1, 3):
+            raise ValueError(
+                'MultiImgColorJitter: expected images of 8 bits with 1 or 3 '
+                f'bands, found {image.dtype} with {bands}; '
+                'MultiImgPhotoMetricDistortion takes others')
+        if bands == 1:
+            picture = Image.fromarray(image[..., 0])
+        else:
+            picture = Image.fromarray(
+                np.ascontiguousarray(image if order == 'rgb' else
+                                     image[..., ::-1]))
+        for name, value in steps:
+            if name != 'hue':
+                picture = getattr(ImageEnhance, name)(picture).enhance(value)
+            elif bands == 3:
+                tone, *others = picture.convert('HSV').split()
+                tone = np.array(tone) + np.int64(value * 255).astype(np.uint8)
+                picture = Image.merge(
+                    'HSV', (Image.fromarray(tone), *others)).convert('RGB')
+        image = np.array(picture)
+        if bands == 1:
+            return image[..., None]
+        return image if order == 'rgb' else np.ascontiguousarray(
+            image[..., ::-1])
+
+    def transform(self, results: dict) -> dict:
+        """Distort one sample, or leave it."""
+        if np.random.rand() >= self.prob:
+            return results
+        order = results.get('color_order', 'bgr')
+        shared = self._draw()
+        return self.replace(
+            results, lambda image: self._distort(
+                image, shared if self.shared else self._draw(), order))
+
+    def __repr__(self) -> str:
+        """Name the arguments."""
+        return (f'{type(self).__name__}(brightness={self.brightness}, '
+                f'contrast={self.contrast}, saturation={self.saturation}, '
+                f'hue={self.hue}, prob={self.prob}, shared={self.shared}, '
                 f'sensors={self.sensors})')
 
 

@@ -18,6 +18,7 @@ from mmcv.cnn import ConvModule, build_activation_layer, build_norm_layer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from opencd_gold.compat import is_compiling
 from opencd_gold.models.layers import add, conv_over_scales, resize_map
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
@@ -218,7 +219,7 @@ class SpatioTemporalDifference(nn.Module):
             Tensor: ``(N, C, h, w)``.
         """
         x = torch.stack((first, other), dim=2).flatten(1, 2).contiguous()
-        if self.plain or torch.compiler.is_compiling():
+        if self.plain or is_compiling():
             x = self.fuse(self.attend_plain(x))
         else:
             samples = max(_AT_ONCE * len(x) // x.numel(), 1)
@@ -324,14 +325,15 @@ class SpatioTemporalDifferenceHead(ChangeHead):
             ``feat_from`` and ``feat_to`` are the finest stages.
 
         Raises:
-            ValueError: If the number of stages is not that of
-                ``in_channels``.
+            ValueError: If the stages are not those of ``in_channels``.
         """
-        if not len(feat_from) == len(feat_to) == len(self.in_channels):
+        found = [tuple(x.shape[1] for x in stages)
+                 for stages in (feat_from, feat_to)]
+        if not found[0] == found[1] == self.in_channels:
             raise ValueError(
-                'SpatioTemporalDifferenceHead: in_channels='
-                f'{self.in_channels} expects {len(self.in_channels)} stages '
-                f'of each date, got {len(feat_from)} and {len(feat_to)}')
+                'SpatioTemporalDifferenceHead: expected stages of '
+                f'in_channels={self.in_channels} of each date, got '
+                f'{found[0]} and {found[1]}')
         scales = []
         for stage in reversed(range(len(self.in_channels))):
             scale = self.diffs[stage](

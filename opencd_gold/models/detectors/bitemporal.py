@@ -308,13 +308,23 @@ class BitemporalDetector(EncoderDecoder):
         Returns:
             dict[str, Tensor]: Scalars; those with ``loss`` in the name are
             summed and minimised.
+
+        Raises:
+            ValueError: If two losses give terms of one name.
         """
         outputs = self.forward_branch(inputs)
         target = stack_labels(data_samples)
         with full_precision(inputs):
             losses = self.decode_head.loss_by_outputs(outputs, target)
             for loss in self.feature_losses:
-                losses.update(loss(outputs, target))
+                terms = loss(outputs, target)
+                doubled = losses.keys() & terms.keys()
+                if doubled:
+                    raise ValueError(
+                        f'feature_losses: {type(loss).__name__} gives '
+                        f'{", ".join(sorted(doubled))}, which another loss '
+                        'gives too; give it a name= of its own')
+                losses.update(terms)
         return losses
 
 

@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from opencd_gold.compat import is_compiling
+
 
 class ConvReLU2d(nn.Conv2d):
     """``relu(conv(x) + shortcut)``; on a CPU oneDNN does all of it in one.
@@ -103,7 +105,7 @@ class ResidualReLU(nn.Module):
 
 
 def _onednn_takes(x: Tensor) -> bool:
-    if x.device.type != 'cpu' or torch.compiler.is_compiling() or (
+    if x.device.type != 'cpu' or is_compiling() or (
             not torch.backends.mkldnn.is_available()):
         return False
     return x.dtype is torch.float32 or (

@@ -3,6 +3,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from opencd_gold.compat import is_compiling
+
 
 class _SameConv(torch.autograd.Function):
     """Depth-wise convolution of stride 1 with a quick gradient of the kernel.
@@ -81,7 +83,7 @@ class DepthwiseConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x`` (N, C, H, W); the result has the dtype of ``x``."""
-        if x.device.type != 'cpu' or torch.compiler.is_compiling():
+        if x.device.type != 'cpu' or is_compiling():
             return self._convolve(x)
         mixed = torch.is_autocast_cpu_enabled()
         quick = self.stride == (1, 1) and self.weight.shape[-1] <= 3

@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from opencd_gold.compat import is_compiling
+
 
 def conv_over_parts(conv: nn.Conv2d, parts: Sequence[Tensor]) -> Tensor:
     """Convolve the channel-wise concatenation of ``parts``, part by part.
@@ -61,7 +63,7 @@ def resize_map(x: Tensor, size, align_corners: bool = False) -> Tensor:
     fix those of an exported model. For the same reason export resizes always:
     what is equal at the example's size may differ at another.
     """
-    if not torch.compiler.is_compiling() and x.shape[-2:] == tuple(size):
+    if not is_compiling() and x.shape[-2:] == tuple(size):
         return x
     return F.interpolate(
         x, tuple(size), mode='bilinear', align_corners=align_corners)

@@ -6,7 +6,7 @@ Each is ``forward(outputs, target) -> dict`` on what one branch computed, for
 Reference: HeteCD, https://doi.org/10.1016/j.isprsjprs.2025.03.008
 """
 from abc import ABCMeta, abstractmethod
-from typing import Dict, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -95,6 +95,56 @@ def unchanged_positions(target: Tensor, size) -> Tensor:
     return F.adaptive_max_pool2d(other, size) == 0
 
 
+def checked_where(where: str, loss: str) -> str:
+    """``where`` of an alignment loss.
+
+    Raises:
+        ValueError: If it is neither ``'unchanged'`` nor ``'all'``.
+    """
+    if where not in ('unchanged', 'all'):
+        raise ValueError(f"{loss}: where must be 'unchanged' or 'all', got "
+                         f'{where!r}')
+    return where
+
+
+def counted_positions(where: str, target: Tensor, size) -> Optional[Tensor]:
+    """Positions that count for an alignment loss.
+
+    Args:
+        where (str): ``'unchanged'`` or ``'all'``.
+        target (Tensor): Labels ``(N, H, W)``.
+        size (tuple[int, int]): Height and width of the map.
+
+    Returns:
+        Tensor: ``(N, 1, h, w)``, bool; None where all count.
+    """
+    return unchanged_positions(target, size) if where == 'unchanged' else None
+
+
+def stage_pairs(outputs: BranchOutputs,
+                stages: Sequence[int]) -> List[Tuple[Tensor, Tensor]]:
+    """Some stages of the encoders, of both dates.
+
+    Args:
+        outputs (BranchOutputs): With ``pyramid_from`` and ``pyramid_to``.
+        stages (Sequence[int]): Indices into the pyramids.
+
+    Returns:
+        list[tuple[Tensor, Tensor]]: ``(N, C_i, h_i, w_i)`` of the first and
+        of the other date, a stage each.
+
+    Raises:
+        ValueError: If there is no such stage.
+    """
+    count = len(outputs.pyramid_from)
+    missing = [i for i in stages if not -count <= i < count]
+    if missing:
+        raise ValueError(
+            f'stages={tuple(stages)}: the encoder gives {count} stages, '
+            f'indices {-count} to {count - 1}; there is no {missing[0]}')
+    return [(outputs.pyramid_from[i], outputs.pyramid_to[i]) for i in stages]
+
+
 class FeatureLoss(nn.Module, metaclass=ABCMeta):
     """Base of losses between the encoder stages of two dates.
 
@@ -160,11 +210,13 @@ class FeatureLoss(nn.Module, metaclass=ABCMeta):
 
         Returns:
             dict[str, Tensor]: Scalars, see the class.
+
+        Raises:
+            ValueError: If the encoder has no such stage.
         """
         value = sum(
-            self.compare(outputs.pyramid_from[stage].float(),
-                         outputs.pyramid_to[stage].float(), target)
-            for stage in self.stages)
+            self.compare(first.float(), other.float(), target)
+            for first, other in stage_pairs(outputs, self.stages))
         weight = self.weight()
         return {
             f'loss_{self.name}': weight * value,
@@ -210,20 +262,15 @@ class FeatureAlignLoss(FeatureLoss):
                  name: str = 'align',
                  **kwargs):
         super().__init__(name=name, **kwargs)
-        if where not in ('unchanged', 'all'):
-            raise ValueError("FeatureAlignLoss: where must be 'unchanged' or "
-                             f"'all', got {where!r}")
         self.temperature = temperature
-        self.where = where
+        self.where = checked_where(where, type(self).__name__)
         self.detach_target = detach_target
 
     def compare(self, first, other, target):
         """See :class:`FeatureLoss`."""
         if self.detach_target:
             first = first.detach()
-        counted = None
-        if self.where == 'unchanged':
-            counted = unchanged_positions(target, first.shape[-2:])
+        counted = counted_positions(self.where, target, first.shape[-2:])
         return sum(alignment(first, other, self.temperature, counted))
 
 

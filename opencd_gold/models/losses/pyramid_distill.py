@@ -13,7 +13,12 @@ from torch import Tensor
 from opencd_gold.models.layers import mean_max
 from opencd_gold.registry import MODELS
 
-from .alignment import alignment
+from .alignment import (
+    alignment,
+    checked_where,
+    counted_positions,
+    stage_pairs,
+)
 from .distill import DistillLoss
 from .logits import two_classes
 from .maps import resize_target
@@ -33,8 +38,7 @@ class PyramidDistillLoss(DistillLoss):
         self.stages = tuple(stages)
 
     def _pairs(self, outputs):
-        return [(outputs.pyramid_from[i], outputs.pyramid_to[i])
-                for i in self.stages]
+        return stage_pairs(outputs, self.stages)
 
     def _sums(self, outputs):
         """First plus other date, a stage each."""
@@ -49,32 +53,42 @@ class PyramidAlignLoss(PyramidDistillLoss):
     ``T^2 KL`` over positions for each channel, divided by C N, plus ``T^2
     KL`` over channels for each position, divided by N h w. Terms
     ``align_student`` and ``align_teacher``, each summed over the stages. No
-    term compares student and teacher, so there is nothing to detach, and the
-    label plays no part.
+    term compares student and teacher, so there is nothing to detach.
 
     Args:
         temperature (float): Default: 4.
         stages (Sequence[int]): See :class:`PyramidDistillLoss`.
+        where (str): ``'all'``: everything, changed or not, as published.
+            ``'unchanged'``: positions without any changed or ignored pixel
+            alone. Default: ``'all'``.
+
+    Raises:
+        ValueError: For another ``where``.
     """
 
     terms = ('align_student', 'align_teacher')
 
     def __init__(self,
                  temperature: float = 4.,
-                 stages: Sequence[int] = (-2, -1)):
+                 stages: Sequence[int] = (-2, -1),
+                 where: str = 'all'):
         super().__init__(stages)
         self.temperature = temperature
+        self.where = checked_where(where, type(self).__name__)
 
-    def _align(self, outputs) -> Tensor:
+    def _align(self, outputs, target: Tensor) -> Tensor:
         return sum(
-            sum(alignment(first, other, self.temperature))
+            sum(
+                alignment(
+                    first, other, self.temperature,
+                    counted_positions(self.where, target, first.shape[-2:])))
             for first, other in self._pairs(outputs))
 
     def forward(self, student, teacher, target):
         """See :class:`DistillLoss`."""
         return dict(
-            align_student=self._align(student),
-            align_teacher=self._align(teacher))
+            align_student=self._align(student, target),
+            align_teacher=self._align(teacher, target))
 
 
 @MODELS.register_module()
