@@ -3,5 +3,5 @@
 What their checkpoints load into: `tools/model_converters/convert.py hrmnet`.
 Each date is encoded by its own call, as in their training.
 """
-_base_ = ['../_base_/models/hrmnet_r18d.py', '../_base_/default_runtime.py']
+_base_ = './hrmnet_r18d_1xb16-20k_levir-cd-plus-512x512.py'
 model = dict(batch_dates=False)

@@ -30,9 +30,6 @@ TRAINED = [path for path in CONFIGS if path.parent.name != 'op']
 RESUMED = {(path.parent, bool(re.search(r'-\d+e_', path.stem))): path
            for path in reversed(TRAINED)}.values()
 SIZE = 64
-# What a model config without data is run on, by its images, and its schedule.
-BORROWED = {2: 'datasets/pair_512x512.py', 3: 'datasets/hcd3s_512x512.py'}
-SCHEDULE = 'schedules/schedule_1500.py'
 ROOTS = dict(
     CDDDataset='cdd',
     DSIFNDataset='dsifn',
@@ -203,11 +200,6 @@ def unit(cfg):
 def tiny(path, data):
     """A config for a run of two iterations."""
     cfg = Config.fromfile(path)
-    if 'train_dataloader' not in cfg:
-        images = len(cfg.model.data_preprocessor.channels)
-        for part in (BORROWED[images], SCHEDULE):
-            base = Config.fromfile(ROOT / 'configs/_base_' / part)
-            cfg.merge_from_dict(base.to_dict())
     cfg = cfg.to_dict()
     cfg['model'] = without_downloads(cfg['model'])
     narrow(cfg['model'].get('student', cfg['model']))
@@ -252,6 +244,25 @@ def test_configs_are_found():
     names = {path.stem for path in CONFIGS}
     assert 'gold_reference' in names
     assert not any('_base_' in str(path) for path in CONFIGS)
+
+
+def commands():
+    """Tool and config of each command in the documentation."""
+    for page in (ROOT / 'README.md', *(ROOT / 'docs').glob('*.md'),
+                 *(ROOT / 'configs').rglob('*.md')):
+        # A command may go on after a backslash.
+        text = page.read_text().replace('\\\n', ' ')
+        for tool, path in re.findall(
+                r'tools/(train|test)\.py +(configs/\S+\.py)', text):
+            yield page, tool, path
+
+
+def test_commands_of_the_documentation_find_configs_with_data():
+    found = list(commands())
+    assert len({page for page, _, _ in found}) >= 7
+    for page, tool, path in found:
+        assert (ROOT / path).is_file(), (page, path)
+        assert f'{tool}_dataloader' in Config.fromfile(ROOT / path), page
 
 
 def depth(path):

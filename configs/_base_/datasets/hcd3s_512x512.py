@@ -1,7 +1,8 @@
 # HCD-3S: optical before, SAR after, optical after as the guide of training.
 # Augmentation is that of GOLD, but for this: colours are distorted on optical
 # images only, nothing is blurred, and corners that a rotation brings in are
-# ignored instead of unchanged. The SAR files of the set have three bands.
+# ignored instead of unchanged; published_pipeline has the authors' choice. The
+# SAR files of the set have three bands.
 dataset_type = 'HCD3SDataset'
 data_root = 'data/HCD-3S'
 crop_size = (512, 512)
@@ -29,6 +30,31 @@ train_pipeline = [
         contrast_range=(0.8, 1.2),
         saturation_range=(0.8, 1.2),
         hue_delta=10),
+    dict(type='MultiImgPackSegInputs')
+]
+both = ('optical', 'sar')
+published_pipeline = [
+    load_triplet,
+    dict(type='MultiImgLoadAnnotations'),
+    dict(
+        type='MultiImgRandomRotate', prob=0.5, degree=180, seg_pad_val=0),
+    dict(type='MultiImgRandomFlip', prob=0.5, direction='horizontal'),
+    dict(type='MultiImgRandomFlip', prob=0.5, direction='vertical'),
+    dict(
+        type='MultiImgRandomResize',
+        scale=crop_size,
+        ratio_range=(1.0, 1.2),
+        interpolation='bicubic'),
+    dict(type='MultiImgRandomCrop', crop_size=crop_size),
+    dict(
+        type='MultiImgGaussianBlur', prob=1., sigma=(0., 1.), sensors=both),
+    dict(
+        type='MultiImgColorJitter',
+        brightness=10 / 255,
+        contrast=0.2,
+        saturation=0.2,
+        hue=10 / 180,
+        sensors=both),
     dict(type='MultiImgPackSegInputs')
 ]
 test_pipeline = [
