@@ -6,7 +6,7 @@ import torch
 from mmengine.registry import init_default_scope
 from models.contract import make_batch, total
 
-from opencd_gold.models import ChangeDataPreProcessor
+from opencd_gold.models import ChangeDataPreProcessor, ChangeTTAModel
 from opencd_gold.registry import MODELS
 
 NORM = dict(type='BN')
@@ -208,6 +208,52 @@ def test_teacher_is_evaluated_beside_the_student(cfg):
             torch.testing.assert_close(logits, expected[index])
             assert torch.equal(
                 sample.get(f'{name}pred_sem_seg').data[0], logits.argmax(0))
+
+
+@pytest.mark.parametrize('channels', [(1, 1), (1, 2), (2, 1), (2, 2)])
+@pytest.mark.parametrize('flips', [False, True])
+def test_each_branch_has_its_channels_and_its_threshold(channels, flips):
+    """Of student and teacher, with and without flips."""
+    thresholds, names = (0.4, 0.6), ('', 'teacher_')
+    heads = [
+        dict(HEAD, out_channels=count, threshold=threshold)
+        for count, threshold in zip(channels, thresholds)
+    ]
+    model = build(
+        triple(
+            decode_head=heads[0],
+            teacher_head=heads[1],
+            copy_classifier=False,
+            test_cfg=dict(evaluate_teacher=True))).eval()
+    for head in (model.decode_head, model.teacher_head):
+        head.conv_seg.weight.data.mul_(20)  # reach both thresholds
+    data = make_batch(CHANNELS)
+    with torch.no_grad():
+        if flips:
+            found = ChangeTTAModel(module=model).test_step(
+                {key: [value] for key, value in data.items()})
+        else:
+            found = model.test_step(data)
+    for name, count, threshold in zip(names, channels, thresholds):
+        for sample in found:
+            scores = sample.get(f'{name}seg_logits').data
+            assert scores.shape == (count, 64, 64)
+            change = scores[0] if count == 1 else scores.softmax(0)[1]
+            assert ((change > 0.4) & (change < 0.6)).any()
+            assert torch.equal(
+                sample.get(f'{name}pred_sem_seg').data[0].bool(),
+                change > threshold)
+    assert model.decode_head.threshold == 0.4
+    assert model.out_channels == channels[0]
+
+
+@pytest.mark.parametrize('channels', [(1, 2), (2, 1)])
+def test_branches_of_unlike_channels_train(channels):
+    heads = [dict(HEAD, out_channels=count) for count in channels]
+    model = build(triple(decode_head=heads[0], teacher_head=heads[1]))
+    losses = model.train().loss(images(CHANNELS), samples())
+    assert losses['term/output'] > 0
+    assert torch.isfinite(total(losses))
 
 
 def test_teacher_is_not_evaluated_unasked():

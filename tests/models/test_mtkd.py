@@ -17,6 +17,7 @@ from opencd_gold.apis import publish
 from opencd_gold.change_area import change_area_ratios, partition_indices
 from opencd_gold.compat import load_checkpoint_file
 from opencd_gold.datasets.synthetic import write_triplets
+from opencd_gold.models import ChangeTTAModel
 from opencd_gold.models.detectors import ChangeAreaRouter
 from opencd_gold.models.losses import (
     TeacherDivergenceLoss,
@@ -561,6 +562,41 @@ def test_nothing_here_trains(partitions):
         op(partitions)(inputs, samples, mode='loss')
     with pytest.raises(ValueError, match='knows 3 partitions'):
         op(partitions[:3])
+
+
+@pytest.mark.parametrize('channels', [(1, 2), (2, 1)])
+def test_partition_of_other_channels_is_refused(channels):
+    origin, other = (
+        dict(model=student(
+            decode_head=dict(
+                type='MixFFNHead', in_channels=8, out_channels=count)))
+        for count in channels)
+    with pytest.raises(
+            ValueError,
+            match='model.partitions.m gets the images of the origin, but '
+            f'gives {channels[1]} channels, the origin {channels[0]}'):
+        MODELS.build(
+            dict(
+                type='OriginPartitionDetector',
+                origin=origin,
+                partitions=dict(s=origin, m=other, l=origin)))
+
+
+def test_flips_have_the_threshold_of_the_partition(partitions):
+    model = op(partitions)
+    for part, threshold in zip(model.partitions.values(), (0.3, 0.45, 0.6)):
+        part.decode_head.threshold = threshold
+    data = {key: [value] for key, value in make_batch((3, 3)).items()}
+    with torch.no_grad():
+        found = ChangeTTAModel(module=model).test_step(data)
+    differs = 0
+    for sample in found:
+        threshold = model.partitions[sample.partition].decode_head.threshold
+        change = sample.seg_logits.data.softmax(0)[1]
+        assert torch.equal(sample.pred_sem_seg.data[0] == 1,
+                           change > threshold)
+        differs += ((change > threshold) != (change > 0.5)).sum()
+    assert differs
 
 
 def test_origin_and_partitions_by_the_tool(tmp_path, monkeypatch):

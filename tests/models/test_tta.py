@@ -32,6 +32,7 @@ class FakeDetector(BaseSegmentor):
     def __init__(self, channels, column_bias=0., teacher=False):
         super().__init__()
         self.decode_head = FakeHead(channels)
+        self.teacher_head = FakeHead(channels)
         self.align_corners = False
         self.column_bias = column_bias
         self.teacher = teacher
@@ -155,6 +156,17 @@ def test_teacher_is_merged(images):
     for sample, image in zip(merged, images):
         assert torch.equal(sample.teacher_pred_sem_seg.data,
                            (image[:1] <= 0).long())
+
+
+def test_teacher_has_the_threshold_of_its_head(images):
+    """Probabilities of 0.5; the student's head asks for more than 0.4."""
+    images = [torch.zeros_like(image) for image in images]
+    detector = FakeDetector(2, teacher=True)
+    detector.decode_head.threshold = 0.4
+    detector.teacher_head.threshold = 0.6
+    for sample in predict(detector, make_data(images)):
+        assert sample.pred_sem_seg.data.all()
+        assert not sample.teacher_pred_sem_seg.data.any()
 
 
 def test_certain_background_keeps_finite_scores(images):

@@ -1,9 +1,10 @@
 """Detectors that are parts of another one and bring their own weights."""
-from typing import Optional
+from typing import List, Optional
 
+import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from torch import nn
+from torch import Tensor, nn
 
 from opencd_gold.building import load_weights, without_downloads
 from opencd_gold.compat import load_checkpoint_file
@@ -97,3 +98,42 @@ def load_member(module: nn.Module, key: str, path: str) -> None:
         ValueError: If it is a checkpoint of another model.
     """
     load_weights(module, load_checkpoint_file(path), f'{key}={path}')
+
+
+def check_alike(key: str, member: nn.Module, front: str,
+                own: nn.Module) -> None:
+    """Refuse a member that the batches of the front do not suit.
+
+    Args:
+        key (str): Of the config that describes the member, for the error.
+        member (nn.Module): A detector.
+        front (str): Name of the front, for the error.
+        own (nn.Module): The front, whose images the member gets.
+
+    Raises:
+        ValueError: If it gives another number of channels, or its data
+            preprocessor differs.
+    """
+    problems: List[str] = []
+    if member.out_channels != own.out_channels:
+        problems.append(f'gives {member.out_channels} channels, the {front} '
+                        f'{own.out_channels}')
+    ours, theirs = (model.data_preprocessor for model in (own, member))
+    for name in ('channels', 'mean', 'std', 'bgr_to_rgb'):
+        if type(theirs) is not type(ours) and not (
+                hasattr(theirs, name) and hasattr(ours, name)):
+            continue  # another package's has it not, or elsewhere
+        one, other = (getattr(each, name, None) for each in (ours, theirs))
+        same = (torch.equal(one, other) if isinstance(one, Tensor)
+                and isinstance(other, Tensor) and one.shape == other.shape
+                else not isinstance(one, Tensor) and one == other)
+        if not same:
+            problems.append(f'has data_preprocessor.{name} {_short(other)}, '
+                            f'the {front} {_short(one)}')
+    if problems:
+        raise ValueError(f'{key} gets the images of the {front}, but '
+                         f'{"; ".join(problems)}')
+
+
+def _short(value):
+    return value.flatten().tolist() if isinstance(value, Tensor) else value

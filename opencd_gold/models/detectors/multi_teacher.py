@@ -28,7 +28,7 @@ from opencd_gold.registry import MODELS, TASK_UTILS
 from opencd_gold.structures import BranchOutputs
 
 from .bitemporal import _build, full_precision
-from .members import FrontedModel, Member, load_member
+from .members import FrontedModel, Member, check_alike, load_member
 from .routing import check_count
 
 _TEACHERS = 'teachers.'
@@ -146,7 +146,7 @@ class MultiTeacherDetector(FrontedModel):
         self.teachers_in_training_mode = teachers_in_training_mode
         self.plain = plain
         for name, teacher in self.teachers.items():
-            _check_alike(name, teacher, own)
+            check_alike(f'model.teachers.{name}', teacher, 'student', own)
             teacher.requires_grad_(False)
         self._set_teachers_mode()
 
@@ -325,30 +325,3 @@ def _logits_of(outputs) -> Tensor:
     if isinstance(outputs, (list, tuple)):
         outputs = torch.cat(tuple(outputs))
     return outputs
-
-
-def _check_alike(name: str, teacher: nn.Module, student: nn.Module) -> None:
-    """Refuse a teacher that the student's batches do not suit."""
-    problems: List[str] = []
-    if teacher.out_channels != student.out_channels:
-        problems.append(f'gives {teacher.out_channels} channels, the student '
-                        f'{student.out_channels}')
-    ours, theirs = (model.data_preprocessor for model in (student, teacher))
-    for key in ('channels', 'mean', 'std', 'bgr_to_rgb'):
-        if type(theirs) is not type(ours) and not (
-                hasattr(theirs, key) and hasattr(ours, key)):
-            continue  # another package's has it not, or elsewhere
-        one, other = (getattr(each, key, None) for each in (ours, theirs))
-        same = (torch.equal(one, other) if isinstance(one, Tensor)
-                and isinstance(other, Tensor) and one.shape == other.shape
-                else not isinstance(one, Tensor) and one == other)
-        if not same:
-            problems.append(f'has data_preprocessor.{key} {_short(other)}, '
-                            f'the student {_short(one)}')
-    if problems:
-        raise ValueError(f'model.teachers.{name} gets the images of the '
-                         f'student, but {"; ".join(problems)}')
-
-
-def _short(value):
-    return value.flatten().tolist() if isinstance(value, Tensor) else value

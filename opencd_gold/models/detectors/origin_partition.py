@@ -14,7 +14,7 @@ from opencd_gold.models.layers import resize_map
 from opencd_gold.registry import MODELS, TASK_UTILS
 from opencd_gold.structures import class_map
 
-from .members import FrontedModel, Member
+from .members import FrontedModel, Member, check_alike
 from .routing import check_count
 
 
@@ -37,8 +37,10 @@ class OriginPartitionDetector(FrontedModel):
         init_cfg (dict, optional): Default: None.
 
     Raises:
-        ValueError: If the models are not as many as the partitions, or their
-            entries have unknown keys or name a checkpoint of another model.
+        ValueError: If the models are not as many as the partitions, their
+            entries have unknown keys or name a checkpoint of another model,
+            or one of them takes other images or gives another number of
+            channels than the origin.
     """
 
     front = 'origin'
@@ -58,6 +60,8 @@ class OriginPartitionDetector(FrontedModel):
             for name, spec in partitions.items()
         ]
         self.origin = first.module
+        for member in members[1:]:
+            check_alike(member.name, member.module, 'origin', self.origin)
         self.partitions = ModuleDict(
             dict(zip(partitions, (each.module for each in members[1:]))))
         self.missing_checkpoints: List[str] = []

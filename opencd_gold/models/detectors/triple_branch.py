@@ -255,7 +255,8 @@ class TripleBranchDetector(BitemporalDetector):
         """The student's prediction; the teacher's beside it if asked.
 
         With ``test_cfg.evaluate_teacher`` and a guide in ``inputs``, samples
-        also get ``teacher_seg_logits`` and ``teacher_pred_sem_seg``.
+        also get ``teacher_seg_logits`` and ``teacher_pred_sem_seg``, by the
+        channels and the threshold of ``teacher_head``.
         """
         guided = inputs.shape[1] == sum(self.channels)
         if not (guided and self.test_cfg.get('evaluate_teacher', False)
@@ -266,13 +267,25 @@ class TripleBranchDetector(BitemporalDetector):
         with self._both_branches():
             logits = self.inference(inputs, metas)
         student, teacher = logits.split([h.out_channels for h in heads], 1)
-        for sample in self.postprocess_result(teacher, data_samples):
+        with self._deciding(self.teacher_head):
+            taught = self.postprocess_result(teacher, data_samples)
+        for sample in taught:
             for field in ('seg_logits', 'pred_sem_seg'):
                 sample.set_data({
                     f'teacher_{field}':
                     PixelData(data=getattr(sample, field).data)
                 })
         return self.postprocess_result(student, data_samples)
+
+    @contextmanager
+    def _deciding(self, head):
+        """Let scores become maps as ``head`` says."""
+        own = self.decode_head
+        self._init_decode_head(head)
+        try:
+            yield
+        finally:
+            self._init_decode_head(own)
 
     @contextmanager
     def _both_branches(self):

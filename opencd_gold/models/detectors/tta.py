@@ -45,7 +45,9 @@ class ChangeTTAModel(BaseTTAModel):
     with the detector f, the flips F_i, and softmax over the classes, or
     sigmoid for one channel, as sigma. The scores of a teacher
     (``teacher_seg_logits``), where the data samples hold them, are merged
-    likewise.
+    likewise. The threshold is that of the head whose scores they are; of
+    partitions (``OriginPartitionDetector``), that of the partition of the
+    image as it is.
 
     Departures from mmseg's ``SegTTAModel``: diagonal flips work (the flip is
     undone here, not in the detector); the sigmoid of a one-channel detector,
@@ -107,7 +109,11 @@ class ChangeTTAModel(BaseTTAModel):
             sample for sample in samples if sample.get(_DIRECTION) is None
         ]
         merged = (plain or samples)[0].clone()
-        for teacher in ('', 'teacher_'):
+        model = self.module
+        if 'partition' in merged:
+            model = model.partitions[merged.partition]
+        for teacher, head in (('', 'decode_head'),
+                              ('teacher_', 'teacher_head')):
             if f'{teacher}seg_logits' not in merged:
                 continue
             mean = torch.stack([
@@ -118,7 +124,7 @@ class ChangeTTAModel(BaseTTAModel):
             scores = mean
             if len(mean) > 1:
                 scores = mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
-            prediction = class_map(scores, self.module.decode_head.threshold)
+            prediction = class_map(scores, getattr(model, head).threshold)
             merged.set_data({
                 f'{teacher}pred_sem_seg': PixelData(data=prediction),
                 f'{teacher}seg_logits': PixelData(data=scores)
