@@ -42,7 +42,9 @@ def reference():
 def load(config, system, shapes):
     state, dead = RULES[system].convert(rule.state_dict(shapes))
     assert not dead
-    model = init_model(CONFIGS / system / config)
+    model = init_model(
+        CONFIGS / system / config,
+        cfg_options={'model.backbone.init_cfg': None})
     model.load_state_dict(state, strict=True)
     return model
 
