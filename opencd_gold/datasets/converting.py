@@ -3,14 +3,18 @@
 A tool plans first and writes second. It matches the files that belong
 together (:func:`list_images`, :func:`match_stems`), makes a list of
 :class:`Job`, one for each file to write, and hands it to :func:`run_jobs`,
-which refuses to touch a folder that already holds files, shows the progress
-and, on a dry run, writes nothing.
+which refuses to touch a folder that already holds a result, shows the
+progress, puts the files in place when all are made and, on a dry run, writes
+nothing.
 """
 import argparse
+import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import cv2
@@ -18,8 +22,12 @@ import numpy as np
 from mmengine.logging import print_log
 from rich.progress import track
 
+from . import reading
+
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.tif', '.tiff')
 TRIPLET_FOLDERS = ('A', 'B', 'C', 'label')
+# What data sets read from a folder, and what GDAL writes beside an image.
+_RESULTS = (*reading.IMAGE_SUFFIXES, '.wld', '.aux.xml')
 
 
 class ConversionError(Exception):
@@ -30,13 +38,18 @@ class Job(NamedTuple):
     """One file to write.
 
     Attributes:
-        target (Path): The file, in a folder that the tool owns.
-        write (Callable[[Path], None]): Writes the file it is given.
+        target (Path): The file.
+        write (Callable[[Path], None]): Writes the file it is given, and
+            others beside it where the format has them.
         source (Path, optional): The file it is made from.
+        shared (bool): Whether other files of its folder are left alone, as
+            with lists; a data set takes all images of a folder. Defaults to
+            False.
     """
     target: Path
     write: Callable[[Path], None]
     source: Path | None = None
+    shared: bool = False
 
 
 def natural_key(text: str) -> tuple:
@@ -44,6 +57,15 @@ def natural_key(text: str) -> tuple:
     return tuple(
         (1, int(part), '') if part.isdecimal() else (0, 0, part)
         for part in re.split(r'(\d+)', text) if part)
+
+
+def folder_names(root: str | Path) -> list[str]:
+    """Names of the folders in a folder, in natural order; [] without it."""
+    root = Path(root)
+    if not root.is_dir():
+        return []
+    return sorted((path.name for path in root.iterdir() if path.is_dir()),
+                  key=natural_key)
 
 
 def list_images(folder: str | Path, prefix: str = '') -> dict[str, Path]:
@@ -63,7 +85,10 @@ def list_images(folder: str | Path, prefix: str = '') -> dict[str, Path]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise ConversionError(f'{folder}: no such folder')
+        alike = [name for name in folder_names(folder.parent)
+                 if name.lower() == folder.name.lower()]
+        raise ConversionError(f'{folder}: no such folder' + (
+            f', but there is {alike[0]}' if alike else ''))
     found: dict[str, Path] = {}
     for path in folder.iterdir():
         if path.suffix.lower() not in IMAGE_SUFFIXES:
@@ -95,7 +120,8 @@ def match_stems(images: Mapping[str, Mapping[str, Path]]) -> list[str]:
 
     Raises:
         ConversionError: If a folder lacks a stem that another one has; the
-            message counts them and names the first three.
+            message counts them and names the first three, or the files if
+            each folder holds one.
     """
     stems = sorted(
         {stem for folder in images.values() for stem in folder},
@@ -104,9 +130,14 @@ def match_stems(images: Mapping[str, Mapping[str, Path]]) -> list[str]:
                for name, folder in images.items() if stem not in folder]
     if missing:
         first = ', '.join(f'{stem} in {name}' for name, stem in missing[:3])
+        alone = [path for folder in images.values()
+                 for path in folder.values()]
+        found = f' (found {", ".join(map(str, alone))})' if all(
+            len(folder) == 1 for folder in images.values()) else ''
         raise ConversionError(
             f'{len(missing)} of {len(stems) * len(images)} files are '
-            f'missing, first: {first}')
+            f'missing, first: {first}; files of one sample need the same '
+            f'name in every folder{found}')
     return stems
 
 
@@ -188,39 +219,108 @@ def binary_label_job(source: Path, target: Path, link: bool = False) -> Job:
         f'{values[:5].tolist()} ({len(values)} values)')
 
 
+def _check_targets(jobs: Sequence[Job]) -> list[Path]:
+    """Folders of a plan.
+
+    Raises:
+        ConversionError: If two jobs write the same file, or if a folder is
+            none.
+    """
+    seen: set[Path] = set()
+    for job in jobs:
+        if job.target in seen:
+            raise ConversionError(f'{job.target}: would be written twice')
+        seen.add(job.target)
+    folders = sorted({path.parent for path in seen})
+    for folder in folders:
+        if folder.exists() and not folder.is_dir():
+            raise ConversionError(f'{folder}: exists and is no folder')
+    return folders
+
+
+def _find_leftovers(jobs: Sequence[Job]) -> list[Path]:
+    """Files of an earlier result that the plan replaces.
+
+    Those of the same names, and all images of a folder that is not shared.
+
+    Raises:
+        ConversionError: If a target is a folder.
+    """
+    leftovers = set()
+    for job in jobs:
+        if job.target.is_dir() and not job.target.is_symlink():
+            raise ConversionError(f'{job.target}: exists and is a folder')
+        if os.path.lexists(job.target):
+            leftovers.add(job.target)
+    for folder in {job.target.parent for job in jobs if not job.shared}:
+        if folder.is_dir():
+            leftovers |= {
+                path for path in folder.iterdir()
+                if path.name.lower().endswith(_RESULTS)
+                and not path.name.startswith('.')
+                and (path.is_symlink() or not path.is_dir())}
+    return sorted(leftovers)
+
+
+@contextmanager
+def _made(folders: Sequence[Path]) -> Iterator[None]:
+    """Make folders; remove the new ones if what follows fails."""
+    missing = {path for folder in folders
+               for path in (folder, *folder.parents) if not path.exists()}
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for path in sorted(missing, reverse=True):
+            with suppress(OSError):
+                path.rmdir()
+        raise
+
+
+def _move(moves: Sequence[tuple[Path, Path]]) -> None:
+    """Move every file, or none."""
+    begun = []
+    try:
+        for source, target in moves:
+            begun.append((source, target))
+            shutil.move(source, target)
+    except BaseException:
+        for source, target in reversed(begun):
+            if os.path.lexists(target) and not os.path.lexists(source):
+                shutil.move(target, source)
+        raise
+
+
 def run_jobs(jobs: Sequence[Job],
              force: bool = False,
              dry_run: bool = False,
              description: str = 'writing') -> None:
     """Write every file of a plan, or none.
 
+    Files are made in hidden folders beside those that they belong in, and
+    change places with an earlier result when all are made. If anything fails
+    before, everything is as it was. The disk holds both results for a while.
+
     Args:
-        jobs (Sequence[Job]): The files to write. The folders that they lie
-            in belong to the plan: what else they hold counts as a leftover.
-        force (bool): Empty folders that hold files; without it they are an
-            error. Folders inside them stay. Defaults to False.
+        jobs (Sequence[Job]): The files to write. Images in the folders that
+            they lie in count as an earlier result, unless a job says that
+            it shares its folder; then only files of the same names do.
+        force (bool): Replace an earlier result; without it, it is an error.
+            Other files and folders stay. Defaults to False.
         dry_run (bool): Check everything and write nothing. Defaults to
             False.
         description (str): What the progress bar says. Defaults to
             'writing'.
 
     Raises:
-        ConversionError: If a target folder holds files and ``force`` is
-            off, if a target is no folder, if two jobs write the same file,
-            or if a source lies in a folder that would be emptied.
+        ConversionError: If there is an earlier result and ``force`` is off,
+            if a target is a folder or its folder is none, if two jobs write
+            the same file, or if a source lies in a folder that would be
+            written.
     """
-    targets = [job.target for job in jobs]
-    if len(set(targets)) != len(targets):
-        twice = next(path for path in targets if targets.count(path) > 1)
-        raise ConversionError(f'{twice}: would be written twice')
-    folders = sorted({path.parent for path in targets})
-    for folder in folders:
-        if folder.exists() and not folder.is_dir():
-            raise ConversionError(f'{folder}: exists and is no folder')
-    leftovers = [
-        path for folder in folders if folder.is_dir()
-        for path in sorted(folder.iterdir())
-        if path.is_symlink() or not path.is_dir()]
+    folders = _check_targets(jobs)
+    leftovers = _find_leftovers(jobs)
     if leftovers and not force:
         raise ConversionError(
             f'{leftovers[0].parent}: already holds {leftovers[0].name} '
@@ -235,12 +335,22 @@ def run_jobs(jobs: Sequence[Job],
         print_log(f'{description}: would write {len(jobs)} files to '
                   f'{len(folders)} folders')
         return
-    for path in leftovers:
-        path.unlink()
-    for folder in folders:
-        folder.mkdir(parents=True, exist_ok=True)
-    for job in track(jobs, description):
-        job.write(job.target)
+    with ExitStack() as stack:
+        stack.enter_context(_made(folders))
+        new, old = {}, {}
+        for folder in folders:
+            place = folder.resolve()
+            beside = Path(stack.enter_context(TemporaryDirectory(
+                prefix=f'.{place.name}.', dir=place.parent)))
+            new[folder], old[folder] = beside / 'new', beside / 'old'
+            new[folder].mkdir()
+            old[folder].mkdir()
+        for job in track(jobs, description):
+            job.write(new[job.target.parent] / job.target.name)
+        _move([
+            *((path, old[path.parent] / path.name) for path in leftovers),
+            *((path, folder / path.name) for folder in folders
+              for path in sorted(new[folder].iterdir()))])
     print_log(f'{description}: done, {len(jobs)} files in '
               f'{len(folders)} folders')
 
@@ -249,7 +359,8 @@ def add_write_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--force`` and ``--dry-run``, the arguments of run_jobs."""
     parser.add_argument(
         '--force', action='store_true',
-        help='replace what the target folders hold')
+        help='replace an earlier result: images in the target folders, '
+        'files of the same names; what else is there stays')
     parser.add_argument(
         '--dry-run', action='store_true',
         help='check everything and write nothing')
@@ -257,8 +368,8 @@ def add_write_options(parser: argparse.ArgumentParser) -> None:
 
 def exit_on_error(main: Callable[[argparse.Namespace], None],
                   args: argparse.Namespace) -> None:
-    """Run a tool; a wrong argument or set ends it with one line."""
+    """Run a tool; a wrong argument, set or disk ends it with one line."""
     try:
         main(args)
-    except (ConversionError, ValueError) as error:
+    except (ConversionError, ValueError, OSError) as error:
         raise SystemExit(f'error: {error}') from None

@@ -260,5 +260,5 @@ def share_out(items: Sequence, counts: Sequence[int],
 
 def list_job(target: Path, names: Sequence[str]) -> Job:
     """A job that writes a list file, one name a line."""
-    return Job(target, lambda path: path.write_text(
-        ''.join(f'{name}\n' for name in names)))
+    text = ''.join(f'{name}\n' for name in names)
+    return Job(target, lambda path: path.write_text(text), shared=True)

@@ -1000,13 +1000,14 @@ def write_triplets(root: str | Path,
         sar_bands (int): As for :func:`make_triplet`. Defaults to 1.
         change (str): As for :func:`make_triplet`. Defaults to 'auto'.
         sar_dtype (str): As for :func:`make_triplet`. Defaults to 'uint8'.
-        force (bool): Replace what the folders hold. Defaults to False.
+        force (bool): Replace the images that the folders hold. Defaults to
+            False.
         dry_run (bool): Check everything and write nothing. Defaults to
             False.
 
     Raises:
         ValueError: If an option is out of its range.
-        ConversionError: If a folder already holds files and ``force`` is
+        ConversionError: If a folder already holds images and ``force`` is
             off.
     """
     _check_options(size, looks, sar_bands, change, sar_dtype)

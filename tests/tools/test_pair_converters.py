@@ -1,5 +1,6 @@
 """Cropping, splitting, lists and statistics, on small trees made here."""
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -165,7 +166,9 @@ def test_crop_refuses(monkeypatch, tmp_path, pairs):
     assert 'train/B/1.png 16 x 20' in error
     (pairs / 'train/B/1.png').unlink()
     error = run(monkeypatch, 'crop_pairs', pairs, out, '--size', 8)
-    assert error == 'error: 1 of 6 files are missing, first: 1 in B'
+    assert error == (
+        'error: 1 of 6 files are missing, first: 1 in B; files of one sample '
+        'need the same name in every folder')
     assert not out.exists()
 
 
@@ -267,6 +270,17 @@ def test_lists(monkeypatch, pairs):
     assert run(monkeypatch, 'make_lists', pairs, '--force') is None
 
 
+def test_lists_of_others_stay(monkeypatch, pairs):
+    mine = pairs / 'train/list/mine.txt'
+    mine.parent.mkdir()
+    mine.write_text('1.png\n')
+    assert run(monkeypatch, 'make_lists', pairs) is None
+    (pairs / 'train/list/train.txt').write_text('old')
+    assert run(monkeypatch, 'make_lists', pairs, '--force') is None
+    assert mine.read_text() == '1.png\n'
+    assert (pairs / 'train/list/train.txt').read_text() == '0.png\n1.png\n'
+
+
 def test_lists_need_splits(monkeypatch, pairs):
     error = run(monkeypatch, 'make_lists', pairs / 'train')
     assert 'holds none of the splits train, val, test' in error
@@ -320,6 +334,69 @@ def test_dry_run_writes_nothing(monkeypatch, tmp_path, pairs, scenes):
             assert run(monkeypatch, tool, *arguments, '--dry-run',
                        *force) is None
     assert tree(tmp_path) == before
+
+
+def contents(root):
+    return {path.relative_to(root).as_posix(): path.read_bytes()
+            for path in root.rglob('*') if not path.is_dir()}
+
+
+def spoil(path):
+    """Make pixels unreadable; the head of the file still says its size."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b'IDAT') + 4
+    data[start:start + 20] = bytes(20)
+    path.write_bytes(data)
+
+
+def test_a_failure_leaves_the_old_result(monkeypatch, tmp_path, pairs):
+    out = tmp_path / 'out'
+    spoil(pairs / 'train/B/1.png')
+    error = run(monkeypatch, 'crop_pairs', pairs, out, '--size', 8)
+    assert error == f'error: {pairs}/train/B/1.png: cannot be read as an image'
+    assert not out.exists()
+    (pairs / 'test').rename(tmp_path / 'test')
+    assert run(monkeypatch, 'crop_pairs', tmp_path, out, '--size', 8) is None
+    (tmp_path / 'test').rename(pairs / 'test')
+    (out / 'test/A/notes.txt').write_text('mine')
+    before = contents(out)
+    assert 'cannot be read' in run(
+        monkeypatch, 'crop_pairs', pairs, out, '--size', 4, '--force')
+    assert contents(out) == before
+    assert sorted(path.name for path in out.rglob('*') if path.is_dir()) == [
+        'A', 'B', 'label', 'test']
+
+
+def test_a_failed_exchange_is_taken_back(monkeypatch, tmp_path, pairs):
+    out = tmp_path / 'out'
+    assert run(monkeypatch, 'crop_pairs', pairs, out, '--size', 8) is None
+    before = contents(out)
+    calls = []
+
+    def move(source, target, move=shutil.move):
+        calls.append(target)
+        if len(calls) == len(before) + 2:
+            raise OSError('no space')
+        return move(source, target)
+
+    monkeypatch.setattr('shutil.move', move)
+    assert run(monkeypatch, 'crop_pairs', pairs, out, '--size', 4,
+               '--force') == 'error: no space'
+    assert contents(out) == before
+
+
+def test_what_is_no_image_stays(monkeypatch, tmp_path, pairs):
+    out = tmp_path / 'out'
+    (out / 'train/A/deep').mkdir(parents=True)
+    (out / 'train/A/deep/x.png').write_text('mine')
+    (out / 'train/A/notes.txt').write_text('mine')
+    assert run(monkeypatch, 'crop_pairs', pairs, out, '--size', 8) is None
+    assert run(monkeypatch, 'crop_pairs', pairs, out, '--size', 4,
+               '--force') is None
+    kept = {'train/A/deep/x.png', 'train/A/notes.txt'}
+    assert kept <= set(tree(out))
+    assert 'train/A/0_0_8_0_8.png' not in tree(out)
+    assert len(tree(out / 'train/A')) == 2 + 2 * 5 * 4
 
 
 def test_nothing_is_overwritten_without_force(monkeypatch, tmp_path, pairs):

@@ -39,6 +39,7 @@ from opencd_gold.datasets.converting import (
     match_stems,
     run_jobs,
 )
+from opencd_gold.datasets.cropping import list_job
 from opencd_gold.datasets.reading import (
     find_range,
     label_values,
@@ -188,12 +189,6 @@ def hold_out(split: Split, step: int) -> list[Split]:
             for name, stems in zip(('train', 'val'), parts)]
 
 
-def list_job(target: Path, stems: list[str]) -> Job:
-    """A job that writes a list file."""
-    text = ''.join(f'{stem}\n' for stem in stems)
-    return Job(target, lambda path: path.write_text(text))
-
-
 def histogram_job(target: Path, splits: list[Split],
                   thresholds: list[float]) -> Job:
     """A job that draws how many samples have which CAR."""
@@ -211,7 +206,7 @@ def histogram_job(target: Path, splits: list[Split],
         axes.legend()
         figure.savefig(path, dpi=120)
 
-    return Job(target, write)
+    return Job(target, write, shared=True)
 
 
 def table(splits: list[Split], members: dict) -> PrettyTable:
