@@ -13,3 +13,4 @@ pretrained = dict(
 model = dict(backbone=pretrained, backbone_to=pretrained)
 train_dataloader = dict(
     batch_size=4, sampler=dict(type='SeededDefaultSampler'))
+randomness = dict(seed=222)

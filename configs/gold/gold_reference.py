@@ -21,3 +21,4 @@ train_dataloader = dict(
     drop_last=True,
     sampler=dict(type='SeededDefaultSampler'),
     dataset=dict(pipeline={{_base_.published_pipeline}}))
+randomness = dict(seed=666)

@@ -10,3 +10,4 @@ pretrained = dict(
         checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/'
         'pretrain/segformer/mit_b0_20220624-7e0fe6dd.pth'))
 model = dict(backbone=pretrained, backbone_to=pretrained)
+randomness = dict(seed=222)

@@ -11,3 +11,4 @@ pretrained = dict(
         checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/'
         'pretrain/segformer/mit_b2_20220624-66e8bf70.pth'))
 model = dict(backbone=pretrained, backbone_to=pretrained)
+randomness = dict(seed=222)

@@ -22,3 +22,4 @@ model = dict(
     ])
 train_dataloader = dict(
     dataset=dict(pipeline={{_base_.published_pipeline}}))
+randomness = dict(seed=222)

@@ -15,3 +15,4 @@ max_iters = -(-20000 // iters_per_epoch) * iters_per_epoch
 param_scheduler = dict(end=max_iters, warmup_end=iters_per_epoch)
 train_cfg = dict(max_iters=max_iters, val_interval=iters_per_epoch)
 default_hooks = dict(checkpoint=dict(save_best='F1'))
+randomness = dict(seed=42)

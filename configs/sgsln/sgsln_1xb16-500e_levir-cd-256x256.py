@@ -5,3 +5,4 @@ _base_ = [
     '../_base_/epoch_runtime.py'
 ]
 default_hooks = dict(checkpoint=dict(save_best='F1'))
+randomness = dict(seed=42)
