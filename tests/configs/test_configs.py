@@ -44,7 +44,7 @@ ROOTS = dict(
     OmbriaDataset='triplets',
     OpticalPairDataset='pairs',
     S2LookingDataset='s2looking',
-    SYSUCDDataset='pairs',
+    SYSUCDDataset='sysu',
     SyntheticChangeDataset='triplets',
     WHUCDDataset='lists',
     XiongAnDataset='pairs')
@@ -55,7 +55,8 @@ LAYOUTS = dict(
     googlemap=('T1', 'T2', 'labels_change'),
     lists=('A', 'B', 'label'),
     njds=('t1', 't2', 'label'),
-    s2looking=('Image1', 'Image2', 'label'))
+    s2looking=('Image1', 'Image2', 'label'),
+    sysu=('time1', 'time2', 'label'))
 # Length of a run and of the one that resumes it; an epoch is two iterations.
 LENGTHS = dict(iter=(2, 3), epoch=(2, 3))
 RUNS = itertools.count()
@@ -99,8 +100,10 @@ def data(tmp_path_factory):
 def lay_out(source, target, names):
     """Copy pairs to folders of other names; a list of file names a split.
 
-    CDD and the images of DSIFN are JPEG.
+    The lists of partitions are copied as well. CDD and the images of DSIFN
+    are JPEG.
     """
+    shutil.copytree(source / 'lists', target / 'lists')
     for split in ('train', 'val', 'test'):
         files = {}
         for old, new in zip(('A', 'B', 'label'), names):

@@ -1,5 +1,4 @@
-# SYSU-CD: two optical dates, train, val and test as released; the folders
-# time1 and time2 of the release renamed to A and B.
+# SYSU-CD as released: two optical dates, train, val and test.
 _base_ = './jl1cd_512x512.py'
 dataset_type = 'SYSUCDDataset'
 data_root = 'data/SYSU-CD'
@@ -22,13 +21,26 @@ train_pipeline = [
 ]
 dataset = dict(type=dataset_type, data_root=data_root)
 train_dataloader = dict(
-    dataset=dict(ann_file='', pipeline=train_pipeline, **dataset))
+    dataset=dict(
+        ann_file='',
+        data_prefix=dict(
+            img_path_from='train/time1',
+            img_path_to='train/time2',
+            seg_map_path='train/label'),
+        pipeline=train_pipeline,
+        **dataset))
 val_dataloader = dict(
     dataset=dict(
         ann_file='',
         data_prefix=dict(
-            img_path_from='val/A',
-            img_path_to='val/B',
+            img_path_from='val/time1',
+            img_path_to='val/time2',
             seg_map_path='val/label'),
         **dataset))
-test_dataloader = dict(dataset=dataset)
+test_dataloader = dict(
+    dataset=dict(
+        data_prefix=dict(
+            img_path_from='test/time1',
+            img_path_to='test/time2',
+            seg_map_path='test/label'),
+        **dataset))
