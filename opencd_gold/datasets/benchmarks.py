@@ -64,11 +64,10 @@ class JL1CDDataset(ChangeDataset):
 
 @DATASETS.register_module(name=['SYSUCDDataset', 'SYSU_CD_Dataset'])
 class SYSUCDDataset(ChangeDataset):
-    """SYSU-CD: ``{train,val,test}/{A,B,label}``, 256 x 256, PNG.
+    """SYSU-CD: ``{train,val,test}/{time1,time2,label}``, 256 x 256, PNG.
 
     Aerial images of Hong Kong, 0.5 m, 12000, 4000 and 4000 pairs; labels 0
-    and 255. The release names the folders time1, time2 and label.
-    https://doi.org/10.1109/JSTARS.2021.3085430
+    and 255. https://doi.org/10.1109/JSTARS.2021.3085430
     """
 
     SENSORS = ('optical', 'optical')
@@ -142,12 +141,12 @@ class CDDDataset(ChangeDataset):
 class DSIFNDataset(ChangeDataset):
     """DSIFN: ``{train,val,test}/{t1,t2,mask}``, 512 x 512.
 
-    Google Earth, six Chinese cities; images are JPEG, masks have another
-    suffix. https://doi.org/10.1016/j.isprsjprs.2020.06.003
+    Google Earth, six Chinese cities; any suffix: images are JPEG and masks
+    are not, patches of ``tools/dataset_converters/crop_pairs.py`` are
+    neither. https://doi.org/10.1016/j.isprsjprs.2020.06.003
     """
 
     SENSORS = ('optical', 'optical')
-    IMG_SUFFIX = '.jpg'
 
 
 @DATASETS.register_module()
@@ -191,8 +190,8 @@ class MCDDataset(ChangeDataset):
 
     Patches of 512 x 512; the release has a folder a scene (``im1.jpg``,
     ``im2.jpg``, ``ref.png``), which
-    ``tools/dataset_converters/split_scenes.py`` splits and cuts. Any value
-    above 0 is change: ``label_threshold=1``.
+    ``tools/dataset_converters/split_scenes.py`` splits and cuts, grey ones
+    to three bands. Any value above 0 is change: ``label_threshold=1``.
     https://rodare.hzdr.de/record/3251
     """
 

@@ -1,5 +1,5 @@
-# MCD, mines, cut to 512 pixels: tools/dataset_converters/split_scenes.py.
-# Any value above 0 is change.
+# MCD, mines, cut to 512 pixels; any value above 0 is change:
+#   python tools/dataset_converters/split_scenes.py MCD data/MCD-512
 _base_ = './pair_512x512.py'
 data_root = 'data/MCD-512'
 dataset = dict(type='MCDDataset', data_root=data_root, label_threshold=1)

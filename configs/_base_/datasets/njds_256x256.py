@@ -1,4 +1,10 @@
-# NJDS: one large scene, cut to 256 pixels: tools/dataset_converters/crop_pairs.py.
+# NJDS: one large scene. Its three files get one name, as in NJDS/t1/nj.tif
+# (2014), NJDS/t2/nj.tif (2018), NJDS/label/nj.tif; then they are cut, and bands
+# of the scene shared out, so that no pixel is in two splits:
+#   python tools/dataset_converters/crop_pairs.py NJDS NJDS-patches --size 256 \
+#       --folders t1 t2 label
+#   python tools/dataset_converters/split_pairs.py NJDS-patches data/NJDS-256 \
+#       --folders t1 t2 label --by-band
 _base_ = './pair_256x256.py'
 data_root = 'data/NJDS-256'
 dataset = dict(type='NJDSDataset', data_root=data_root)
