@@ -1,13 +1,26 @@
 """Patches of the images of a set, with the same windows for all of them."""
 import functools
+import re
 from pathlib import Path
-from typing import List, Mapping, NamedTuple, Sequence
+from typing import (
+    Collection,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 import numpy as np
+from mmengine.logging import print_log
+from PIL import Image
 
 from .converting import (
     ConversionError,
     Job,
+    folder_names,
     list_images,
     match_stems,
     read_image,
@@ -16,6 +29,7 @@ from .converting import (
 from .reading import DatasetError, _rasterio, is_raster, read_header
 
 EDGES = ('align', 'drop')
+_PATCH = re.compile(r'(.+)_(\d+)_(\d+)_(\d+)_(\d+)')
 
 
 class Window(NamedTuple):
@@ -36,6 +50,24 @@ class Window(NamedTuple):
         """First and end row, first and end column: ``0_512_512_1024``."""
         return (f'{self.top}_{self.top + self.size}_{self.left}_'
                 f'{self.left + self.size}')
+
+
+def read_name(stem: str) -> Tuple[str, Optional[Window]]:
+    """Image and place of a patch, by a name that :func:`crop_jobs` gives.
+
+    Args:
+        stem (str): ``<image>_<y0>_<y1>_<x0>_<x1>``.
+
+    Returns:
+        tuple[str, Window | None]: Stem of the image and the window; the stem
+        itself and None if it is no such name.
+    """
+    match = _PATCH.fullmatch(stem)
+    if match:
+        top, bottom, left, right = map(int, match.groups()[1:])
+        if bottom - top == right - left > 0:
+            return match[1], Window(top, left, bottom - top)
+    return stem, None
 
 
 def starts(length: int, size: int, overlap: int = 0,
@@ -96,9 +128,21 @@ def common_size(paths: Sequence[Path]) -> tuple:
 
 
 @functools.lru_cache(maxsize=4)
-def _decoded(path: str) -> np.ndarray:
-    """The last images, each of which gives many patches."""
-    return read_image(path)
+def _decoded(path: str) -> Union[np.ndarray, Image.Image]:
+    """The last images, each of which gives many patches.
+
+    With a palette they stay what they are: a label has indices, an image
+    colours.
+    """
+    with Image.open(path) as image:
+        if image.mode != 'P':
+            return read_image(path)
+        try:
+            image.load()
+        except (OSError, SyntaxError) as error:
+            raise ConversionError(
+                f'{path}: cannot be read as an image: {error}') from None
+        return image
 
 
 def patch_suffix(source: Path) -> str:
@@ -106,7 +150,8 @@ def patch_suffix(source: Path) -> str:
     return '.tif' if is_raster(str(source)) else '.png'
 
 
-def patch_job(source: Path, target: Path, window: Window) -> Job:
+def patch_job(source: Path, target: Path, window: Window,
+              colour: bool = False) -> Job:
     """A job that writes one patch, without loss.
 
     A patch of a GeoTIFF (or what else rasterio reads) is a GeoTIFF with
@@ -117,6 +162,8 @@ def patch_job(source: Path, target: Path, window: Window) -> Job:
         source (Path): The image.
         target (Path): The patch, with the suffix of :func:`patch_suffix`.
         window (Window): What to cut out.
+        colour (bool): Write the band of a grey image three times. Defaults
+            to False.
 
     Returns:
         Job: See :mod:`opencd_gold.datasets.converting`.
@@ -124,32 +171,49 @@ def patch_job(source: Path, target: Path, window: Window) -> Job:
 
     def write(path: Path) -> None:
         if is_raster(str(source)):
-            _write_raster(source, path, window)
+            _write_raster(source, path, window, colour)
             return
-        rows = slice(window.top, window.top + window.size)
-        columns = slice(window.left, window.left + window.size)
-        save_image(path, _decoded(str(source))[rows, columns])
+        image = _decoded(str(source))
+        bottom, right = window.top + window.size, window.left + window.size
+        if isinstance(image, Image.Image):
+            image.crop((window.left, window.top, right, bottom)).save(path)
+            return
+        patch = image[window.top:bottom, window.left:right]
+        if colour and patch.ndim == 2:
+            patch = np.stack([patch] * 3, axis=-1)
+        save_image(path, patch)
 
     return Job(target, write, source)
 
 
-def _write_raster(source: Path, target: Path, window: Window) -> None:
+def _write_raster(source: Path, target: Path, window: Window,
+                  colour: bool) -> None:
     rasterio = _rasterio()
     part = rasterio.windows.Window(window.left, window.top, window.size,
                                    window.size)
     with rasterio.open(source) as image:
+        try:
+            pixels = image.read(window=part)
+        except rasterio.errors.RasterioError as error:
+            raise ConversionError(
+                f'{source}: cannot be read as an image: {error}') from None
         profile = dict(
             driver='GTiff',
             height=window.size,
             width=window.size,
-            count=image.count,
             dtype=image.dtypes[0],
             crs=image.crs,
             transform=image.window_transform(part),
             nodata=image.nodata,
             compress='deflate')
-        with rasterio.open(target, 'w', **profile) as patch:
-            patch.write(image.read(window=part))
+        if colour and len(pixels) == 1:
+            pixels = pixels.repeat(3, axis=0)
+            profile['photometric'] = 'rgb'
+        with rasterio.open(
+                target, 'w', count=len(pixels), **profile) as patch:
+            patch.write(pixels)
+            if len(pixels) != image.count:
+                return
             patch.colorinterp = image.colorinterp
             for band in image.indexes:
                 if image.colorinterp[band - 1].name == 'palette':
@@ -161,7 +225,8 @@ def crop_jobs(sources: Mapping[str, Path],
               stem: str,
               size: int,
               overlap: int = 0,
-              edge: str = 'align') -> List[Job]:
+              edge: str = 'align',
+              colour: Collection[str] = ()) -> List[Job]:
     """Jobs that write all patches of one sample.
 
     Args:
@@ -171,6 +236,8 @@ def crop_jobs(sources: Mapping[str, Path],
         size (int): Of a patch.
         overlap (int): See :func:`starts`. Defaults to 0.
         edge (str): See :func:`starts`. Defaults to 'align'.
+        colour (Collection[str]): Folders whose grey images get three equal
+            bands. Defaults to none.
 
     Returns:
         list[Job]: None where the images are smaller than a patch.
@@ -183,7 +250,7 @@ def crop_jobs(sources: Mapping[str, Path],
         patch_job(
             source,
             targets[folder] / f'{stem}_{window.name}{patch_suffix(source)}',
-            window)
+            window, folder in colour)
         for window in windows(height, width, size, overlap, edge)
         for folder, source in sources.items()
     ]
@@ -210,9 +277,44 @@ def gather(root: Path, folders: Sequence[str]) -> dict:
     }
 
 
-def existing_splits(root: Path, splits: Sequence[str]) -> List[str]:
-    """Those of the splits that are folders of ``root``; ``['']`` if none."""
-    return [split for split in splits if (root / split).is_dir()] or ['']
+def existing_splits(root: Path, splits: Sequence[str],
+                    folders: Sequence[str] = ()) -> List[str]:
+    """Those of the splits that are folders of ``root``; ``['']`` if none.
+
+    Args:
+        root (Path): Data root.
+        splits (Sequence[str]): Their names, letter by letter. Other folders
+            that look like splits are said to be left out.
+        folders (Sequence[str]): What ``root`` must hold if it has no split.
+            Defaults to none.
+
+    Raises:
+        ConversionError: If a folder differs from a split in case only, or if
+            there is neither a split nor all folders.
+    """
+    if not root.is_dir():
+        raise ConversionError(f'{root}: no such folder')
+    names = folder_names(root)
+    wanted = {split.lower() for split in splits}
+    alike = [name for name in names
+             if name not in splits and name.lower() in wanted]
+    if alike:
+        raise ConversionError(
+            f'{root}: holds {", ".join(alike)}, expected names of splits as '
+            f'in {", ".join(splits)}; rename, or see --splits')
+    found = [split for split in splits if split in names]
+    others = [name for name in names if name not in splits and folders and all(
+        (root / name / folder).is_dir() for folder in folders)]
+    if not found and not set(folders) <= set(names):
+        inside = ','.join(folders)
+        raise ConversionError(
+            f'{root}: expected {{{",".join(splits)}}}/{{{inside}}} or '
+            f'{{{inside}}} in it, found the folders '
+            f'{", ".join(names) or "none"}; see --splits and --folders')
+    if others:
+        print_log(f'{root}: left out {", ".join(others)}, not of the splits '
+                  f'{", ".join(splits)}')
+    return found or ['']
 
 
 def shares_to_counts(total: int, shares: Sequence[float]) -> List[int]:
@@ -230,6 +332,28 @@ def shares_to_counts(total: int, shares: Sequence[float]) -> List[int]:
     # What is a whole number but for rounding stays one.
     counts = [int(total * share / whole + 1e-9) for share in shares[:-1]]
     return [*counts, total - sum(counts)]
+
+
+def check_not_empty(names: Sequence[str], shares: Sequence[float],
+                    counts: Sequence[int], found: str, advice: str) -> None:
+    """See that each split of a positive share gets something.
+
+    Args:
+        names (Sequence[str]): Of the splits.
+        shares (Sequence[float]): Of each.
+        counts (Sequence[int]): What each gets.
+        found (str): How much there is to share out, for the message.
+        advice (str): What to do, for the message.
+
+    Raises:
+        ConversionError: If a positive share comes to 0.
+    """
+    empty = [name for name, share, count in zip(names, shares, counts)
+             if share > 0 and not count]
+    if empty:
+        raise ConversionError(
+            f'{" and ".join(empty)} would be empty: {found} for the shares '
+            f'{" : ".join(f"{share:g}" for share in shares)}; {advice}')
 
 
 def share_out(items: Sequence, counts: Sequence[int],
@@ -256,6 +380,79 @@ def share_out(items: Sequence, counts: Sequence[int],
     ends = np.cumsum(counts)
     return [[items[i] for i in sorted(order[end - count:end])]
             for end, count in zip(ends, counts)]
+
+
+def share_out_bands(stems: Sequence[str],
+                    shares: Sequence[float]) -> List[List[str]]:
+    """Deal patches out by bands of rows of their image, from top to bottom.
+
+    Each image is cut where a row of patches starts; patches that reach over
+    a cut go to none.
+
+    Args:
+        stems (Sequence[str]): Names of patches, see :func:`read_name`.
+        shares (Sequence[float]): Of each band, in rows of patches.
+
+    Returns:
+        list[list[str]]: One for each share.
+
+    Raises:
+        ConversionError: If a name tells no place.
+    """
+    images: dict = {}
+    for stem in stems:
+        image, window = read_name(stem)
+        if window is None:
+            raise ConversionError(
+                f'{stem}: expected names of patches, '
+                '<image>_<y0>_<y1>_<x0>_<x1>, to share out by place')
+        images.setdefault(image, []).append((window, stem))
+    parts: List[List[str]] = [[] for _ in shares]
+    for patches in images.values():
+        tops = sorted({window.top for window, _ in patches})
+        counts = shares_to_counts(len(tops), shares)
+        cuts = [*tops, float('inf')]
+        for part, count, end in zip(parts, counts, np.cumsum(counts)):
+            part += [stem for window, stem in patches
+                     if cuts[end - count] <= window.top
+                     and window.top + window.size <= cuts[end]]
+    return parts
+
+
+def find_overlaps(parts: Mapping[str, Sequence[str]]
+                  ) -> List[Tuple[str, str]]:
+    """Patches that share pixels with a patch of another split.
+
+    Args:
+        parts (Mapping[str, Sequence[str]]): Names of patches by split, see
+            :func:`read_name`; other names are passed over.
+
+    Returns:
+        list[tuple[str, str]]: Each such patch and the first of the others,
+        as ``<split>/<stem>``.
+    """
+    images: dict = {}
+    for split, stems in parts.items():
+        for stem in stems:
+            image, window = read_name(stem)
+            if window is not None:
+                images.setdefault(image, []).append(
+                    (window, split, f'{split}/{stem}'))
+    found = []
+    for patches in images.values():
+        splits = np.array([split for _, split, _ in patches])
+        top, left, size = np.array([window for window, _, _ in patches]).T
+        if len(set(splits)) == 1:
+            continue
+        for window, split, name in patches:
+            near = ((splits != split)
+                    & (top < window.top + window.size)
+                    & (window.top < top + size)
+                    & (left < window.left + window.size)
+                    & (window.left < left + size))
+            if near.any():
+                found.append((name, patches[near.argmax()][2]))
+    return found
 
 
 def list_job(target: Path, names: Sequence[str]) -> Job:

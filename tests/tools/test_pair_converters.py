@@ -1,16 +1,31 @@
 """Cropping, splitting, lists and statistics, on small trees made here."""
+import itertools
 import re
+import shlex
 import shutil
 
 import cv2
 import numpy as np
 import pytest
 import rasterio
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from PIL import Image
 from rasterio.transform import from_origin
-from running import run_tool
+from running import ROOT, run_tool
 
 from opencd_gold.datasets.converting import ConversionError
-from opencd_gold.datasets.cropping import share_out, shares_to_counts, starts
+from opencd_gold.datasets.cropping import (
+    Window,
+    find_overlaps,
+    read_name,
+    share_out,
+    share_out_bands,
+    shares_to_counts,
+    starts,
+)
+from opencd_gold.datasets.reading import read_label
+from opencd_gold.registry import DATASETS
 
 TOOLS = ('crop_pairs', 'split_pairs', 'split_scenes', 'make_lists',
          'mean_std')
@@ -92,6 +107,37 @@ def test_share_out():
         share_out('ab', [2, 1])
 
 
+@pytest.mark.parametrize('stem, image, window', [
+    ('train_645_512_1024_0_512', 'train_645', Window(512, 0, 512)),
+    ('s_0_8_16_24', 's', Window(0, 16, 8)),
+    # A date, no window, and no image.
+    ('tile_2014_05_06_12', 'tile_2014_05_06_12', None),
+    ('s_0_8_0_9', 's_0_8_0_9', None), ('0_8_0_8', '0_8_0_8', None),
+    ('7', '7', None)])
+def test_names_of_patches(stem, image, window):
+    assert read_name(stem) == (image, window)
+
+
+def test_overlaps():
+    parts = dict(a=['x_0_8_0_8', 'y_0_8_0_8', 'z_0_8_0_8', 'plain'],
+                 b=['x_8_16_0_8', 'x_7_15_7_15', 'z_0_8_8_16'])
+    assert find_overlaps(parts) == [
+        ('a/x_0_8_0_8', 'b/x_7_15_7_15'), ('b/x_7_15_7_15', 'a/x_0_8_0_8')]
+
+
+def test_bands():
+    stems = [f'x_{top}_{top + 8}_{left}_{left + 8}'
+             for top in (0, 8, 16, 24, 28) for left in (0, 8)]
+    first, second = share_out_bands(stems, [3, 2])
+    assert first == stems[:6]
+    assert second == stems[6:]
+    # The row at 24 reaches into the one at 28.
+    first, none, last = share_out_bands(stems, [4, 0, 1])
+    assert (first, none, last) == (stems[:6], [], stems[8:])
+    with pytest.raises(ConversionError, match='plain: expected names'):
+        share_out_bands([*stems, 'plain'], [1, 1])
+
+
 def test_crop(monkeypatch, tmp_path, pairs):
     out = tmp_path / 'out'
     assert run(monkeypatch, 'crop_pairs', pairs, out, '--size', 8,
@@ -157,6 +203,140 @@ def test_crop_keeps_colours_of_a_palette(monkeypatch, tmp_path):
         assert patch.colormap(1)[1] == (255, 0, 0, 255)
 
 
+def write_palette(path, indices, colours):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(indices)
+    image.putpalette(sum(colours, ()))
+    image.save(path)
+
+
+def load(base, root, split='train'):
+    """A data set of a config, on another root."""
+    init_default_scope('opencd_gold')
+    cfg = Config.fromfile(ROOT / f'configs/_base_/datasets/{base}.py')
+    dataset = cfg[f'{split}_dataloader']['dataset']
+    dataset['data_root'] = str(root)
+    return DATASETS.build(dataset)
+
+
+def test_crop_of_labels_with_a_palette(monkeypatch, tmp_path):
+    """As in VOC: 0 black, 1 dark red; images are read as colours."""
+    root = tmp_path / 'in'
+    indices = (numbered(8, 8, 1)[..., 0] % 3 == 0).astype(np.uint8)
+    for split, folder in itertools.product(('train', 'val'), 'AB'):
+        write(root / split / folder / 'x.png', numbered(8, 8))
+        write_palette(root / split / folder / 'y.png', indices,
+                      [(9, 8, 7), (30, 40, 50)])
+    for split, stem in itertools.product(('train', 'val'), 'xy'):
+        write_palette(root / split / f'label/{stem}.png', indices,
+                      [(0, 0, 0), (128, 0, 0)])
+    out = tmp_path / 'out'
+    assert run(monkeypatch, 'crop_pairs', root, out, '--size', 4) is None
+    np.testing.assert_array_equal(
+        read_label(str(out / 'train/label/x_4_8_0_4.png')),
+        indices[4:, :4])
+    data = load('pair_256x256', out, 'val')
+    assert len(data) == 8
+    by_name = {sample['data_samples'].seg_map_path: sample for sample in (
+        data[i] for i in range(8))}
+    sample = by_name[f'{out}/val/label/y_0_4_4_8.png']
+    expected = np.array([(9, 8, 7), (30, 40, 50)])[indices[:4, 4:]]
+    np.testing.assert_array_equal(
+        sample['inputs'][:3].permute(1, 2, 0), expected)
+    np.testing.assert_array_equal(
+        sample['data_samples'].gt_sem_seg.data[0], indices[:4, 4:])
+
+
+@pytest.mark.parametrize('cut', [False, True])
+def test_dsifn_as_released_and_cut(monkeypatch, tmp_path, cut):
+    """JPEG images and TIFF masks of 512; PNG and TIFF patches of 256."""
+    root = tmp_path / 'DSIFN'
+    for split, (folder, suffix) in itertools.product(
+            ('train', 'test'),
+            (('t1', 'jpg'), ('t2', 'jpg'), ('mask', 'tif'))):
+        image = numbered(512, 512, 1 if suffix == 'tif' else 3)
+        if suffix == 'tif':
+            image = (image > 99).astype(np.uint8) * 255
+        write(root / split / folder / f'0.{suffix}', image)
+    if cut:
+        assert run(monkeypatch, 'crop_pairs', root, tmp_path / 'cut',
+                   '--size', 256, '--folders', 't1', 't2', 'mask') is None
+        root = tmp_path / 'cut'
+    data = load('dsifn_256x256', root)
+    assert len(data) == (4 if cut else 1)
+    assert data[0]['inputs'].shape == (6, 256, 256)
+    sample = load('dsifn_256x256', root, 'test')[0]
+    assert sample['inputs'].shape == (6, ) + (256 if cut else 512, ) * 2
+
+
+@pytest.mark.parametrize('name', ['Train', 'VAL'])
+def test_splits_in_another_case(monkeypatch, tmp_path, pairs, name):
+    (pairs / 'train').rename(pairs / name)
+    out = tmp_path / 'out'
+    for tool, *arguments in (('crop_pairs', pairs, out, '--size', 8),
+                             ('make_lists', pairs)):
+        error = run(monkeypatch, tool, *arguments)
+        assert f'{pairs}: holds {name}, expected names of splits' in error
+        assert not out.exists()
+    assert run(monkeypatch, 'crop_pairs', pairs, out, '--size', 8,
+               '--splits', name, 'test') is None
+    assert len(tree(out / name / 'A')) == 2 * 3 * 2
+
+
+def test_other_splits_are_named(monkeypatch, tmp_path, pairs, capsys):
+    (pairs / 'train').rename(pairs / 'training')
+    out = tmp_path / 'out'
+    assert run(monkeypatch, 'crop_pairs', pairs, out, '--size', 8) is None
+    assert 'left out training, not of the splits' in capsys.readouterr().out
+    (pairs / 'test').rename(pairs / 'testing')
+    error = run(monkeypatch, 'crop_pairs', pairs, out, '--size', 8)
+    assert (f'{pairs}: expected {{train,val,test}}/{{A,B,label}} or '
+            '{A,B,label} in it, found the folders testing, training') in error
+    error = run(monkeypatch, 'crop_pairs', pairs / 'none', out, '--size', 8)
+    assert error == f'error: {pairs}/none: no such folder'
+    (pairs / 'testing').rename(pairs / 'test')
+    (pairs / 'test/label').rename(pairs / 'test/Label')
+    error = run(monkeypatch, 'crop_pairs', pairs, out, '--size', 8)
+    assert 'test/label: no such folder, but there is Label' in error
+
+
+def test_overlap_that_no_split_has(monkeypatch, tmp_path, pairs):
+    (pairs / 'train').rename(pairs / 'fit')
+    error = run(monkeypatch, 'crop_pairs', pairs, tmp_path / 'out', '--size',
+                8, '--overlap', 4, '--splits', 'fit', 'test')
+    assert '--overlap 4 is for the splits train, found fit, test' in error
+    assert run(monkeypatch, 'crop_pairs', pairs, tmp_path / 'out', '--size',
+               8, '--overlap', 4, '--splits', 'fit', 'test',
+               '--overlap-splits', 'fit') is None
+
+
+def test_names_that_differ(monkeypatch, tmp_path):
+    root = tmp_path / 'NJDS'
+    for folder, name in (('2014', '2014'), ('2018', '2018'),
+                         ('label', 'change')):
+        write_tif(root / folder / f'{name}.tif', numbered(8, 8))
+    error = run(monkeypatch, 'crop_pairs', root, tmp_path / 'out', '--size',
+                4, '--folders', '2014', '2018', 'label')
+    assert '6 of 9 files are missing' in error
+    assert 'files of one sample need the same name in every folder' in error
+    assert (f'found {root}/2014/2014.tif, {root}/2018/2018.tif, '
+            f'{root}/label/change.tif') in error
+
+
+def test_crop_of_a_damaged_geotiff(monkeypatch, tmp_path):
+    for folder in FOLDERS:
+        write_tif(tmp_path / 'in' / folder / 'x.tif', numbered(64, 64),
+                  compress='deflate')
+    path = tmp_path / 'in/B/x.tif'
+    data = path.read_bytes()
+    half = len(data) // 2
+    path.write_bytes(data[:half] + bytes(len(data) - half))
+    error = run(monkeypatch, 'crop_pairs', tmp_path / 'in', tmp_path / 'out',
+                '--size', 8)
+    assert error.startswith(f'error: {path}: cannot be read as an image')
+    assert not (tmp_path / 'out').exists()
+
+
 def test_crop_refuses(monkeypatch, tmp_path, pairs):
     out = tmp_path / 'out'
     error = run(monkeypatch, 'crop_pairs', pairs, out, '--size', 32)
@@ -209,6 +389,113 @@ def test_patches_of_a_scene_stay_together(monkeypatch, tmp_path, pairs):
         assert len({name[0] for name in names}) == 1
 
 
+def test_one_scene_is_cut_to_bands(monkeypatch, tmp_path, capsys):
+    """Rows at 0, 8, ..., 72 and, aligned to the edge, at 76."""
+    cut, out = tmp_path / 'cut', tmp_path / 'out'
+    for folder in FOLDERS:
+        write(tmp_path / 'in' / folder / 'nj.png', numbered(84, 20))
+    assert run(monkeypatch, 'crop_pairs', tmp_path / 'in', cut, '--size',
+               8) is None
+    assert run(monkeypatch, 'split_pairs', cut, out, '--by-band') is None
+    rows = {split: sorted({read_name(name[:-4])[1].top for name in
+                           tree(out / split / 'A')})
+            for split in ('train', 'val', 'test')}
+    assert rows == dict(train=list(range(0, 56, 8)), val=[56, 64],
+                        test=[72, 76])
+    assert '21 train, 6 val, 6 test, 0 left out' in capsys.readouterr().out
+    assert run(monkeypatch, 'split_pairs', cut, out, '--by-band', '--force',
+               '--shares', 8, 2, 1) is None
+    # What reaches from 72 to 80 is in no split, the one at 76 is in test.
+    assert '24 train, 3 val, 3 test, 3 left out' in capsys.readouterr().out
+    for options, text in (
+            (['--counts', 1, 1, 1], 'cuts by --shares, found --counts'),
+            (['--shares', 99, 1, 1], 'val would be empty: 11 rows of patches '
+             'for the shares 99 : 1 : 1; cut to smaller patches')):
+        assert text in run(monkeypatch, 'split_pairs', cut, tmp_path / 'o',
+                           '--by-band', *options)
+    assert not (tmp_path / 'o').exists()
+
+
+def test_no_split_is_empty(monkeypatch, tmp_path, pairs):
+    cut, out = tmp_path / 'cut', tmp_path / 'out'
+    assert run(monkeypatch, 'crop_pairs', pairs / 'train', cut, '--size', 8,
+               '--edge', 'drop') is None
+    error = run(monkeypatch, 'split_pairs', cut, out, '--by-scene')
+    assert error.startswith(
+        'error: val would be empty: 2 images for the shares 7 : 2 : 1; '
+        'give --counts of images, cut each image with --by-band, or leave '
+        'out --by-scene')
+    for folder in FOLDERS:
+        for path in (cut / folder).glob('1_*'):
+            path.unlink()
+    error = run(monkeypatch, 'split_pairs', cut, out, '--by-scene')
+    assert 'train and val would be empty: 1 image for the shares' in error
+    assert not out.exists()
+    # Shares of nothing and counts may leave a split empty.
+    assert run(monkeypatch, 'split_pairs', cut, out, '--by-scene',
+               '--shares', 0, 0, 1) is None
+    assert run(monkeypatch, 'split_pairs', cut, tmp_path / 'counted',
+               '--counts', 3, 0, 1) is None
+    assert set(tree(tmp_path / 'counted')) == set(
+        name for name in tree(tmp_path / 'counted')
+        if not name.startswith('val'))
+
+
+def test_patches_of_two_splits_do_not_overlap(monkeypatch, tmp_path, pairs):
+    """Rows at 0, 8 and 12: the last two share pixels."""
+    cut, out = tmp_path / 'cut', tmp_path / 'out'
+    assert run(monkeypatch, 'crop_pairs', pairs / 'train', cut, '--size',
+               8) is None
+    counts = ['--counts', 5, 4, 3, '--in-order']
+    error = run(monkeypatch, 'split_pairs', cut, out, *counts)
+    assert error.startswith(
+        'error: 4 patches share pixels with one of another split, first: '
+        'train/')
+    assert '--allow-overlap' in error
+    assert not out.exists()
+    assert run(monkeypatch, 'split_pairs', cut, out, *counts,
+               '--allow-overlap') is None
+    assert len(tree(out)) == 3 * 12
+    plain = tmp_path / 'plain'
+    assert run(monkeypatch, 'crop_pairs', pairs / 'train', plain, '--size',
+               8, '--edge', 'drop') is None
+    assert run(monkeypatch, 'split_pairs', plain, tmp_path / 'drop',
+               '--shares', 1, 1, 1) is None
+
+
+@pytest.mark.parametrize('base, scene, folders, root', [
+    ('njds_256x256', 'NJDS/{}/nj.tif', ('t1', 't2', 'label'), 'NJDS-256'),
+    ('whu_cd_256x256', 'WHU-CD/{}/whu.tif', FOLDERS, 'WHU-CD-256'),
+    ('whu_cd_512x512', 'WHU-CD/{}/whu.tif', FOLDERS, 'WHU-CD-512')])
+def test_commands_of_a_config(monkeypatch, tmp_path, base, scene, folders,
+                              root):
+    """What a data config says to run leads to what it loads."""
+    monkeypatch.chdir(tmp_path)
+    size = int(base[-3:])
+    image = numbered(10 * size + 40, size + 30)
+    for folder in folders:
+        write_tif(tmp_path / scene.format(folder), image if (
+            folder != 'label') else 255 * (image[..., :1] > 99).astype('u1'))
+    text = (ROOT / f'configs/_base_/datasets/{base}.py').read_text()
+    commands = [shlex.split(line[1:])
+                for line in text.replace('\\\n#', '').splitlines()
+                if line.startswith('#   python ')]
+    assert len(commands) >= 2
+    for _, tool, *arguments in commands:
+        assert run_tool(monkeypatch, tool, *arguments) is None
+    parts = {}
+    for split in ('train', 'val', 'test'):
+        data = load(base, tmp_path / 'data' / root, split)
+        assert data[0]['inputs'].shape == (6, size, size)
+        parts[split] = [
+            data.get_data_info(i)['seg_map_path'].split('/')[-1][:-4]
+            for i in range(len(data))]
+    # Eleven rows of two columns; two splits share no pixel.
+    assert {split: len(stems) for split, stems in parts.items()} == dict(
+        train=14, val=4, test=4)
+    assert not find_overlaps(parts)
+
+
 def test_split_refuses(monkeypatch, tmp_path, pairs):
     error = run(monkeypatch, 'split_pairs', pairs / 'train', tmp_path / 'o',
                 '--shares', 1, 1)
@@ -251,6 +538,60 @@ def test_scenes(monkeypatch, tmp_path, scenes):
         cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(
         label, (numbered(17, 26, 1)[8:16, 16:24, 0] + int(scene[1:])))
+
+
+@pytest.mark.parametrize('suffix', ['jpg', 'tif'])
+def test_grey_scenes_among_colour(monkeypatch, tmp_path, scenes, suffix,
+                                  capsys):
+    """Grey scenes of a date with colour get three bands, others stay."""
+    out = tmp_path / 'out'
+    for i in range(11):
+        image = numbered(*cv2.imread(str(scenes / f's{i}/im1.jpg')).shape[:2])
+        bands = 1 if i % 2 else 3
+        if suffix == 'tif':
+            write_tif(scenes / f's{i}/im1.tif', image[..., :bands])
+            write_tif(scenes / f's{i}/im2.tif', image[..., :1])
+        else:
+            write(scenes / f's{i}/im1.jpg', image[..., :bands])
+            write(scenes / f's{i}/im2.jpg', image[..., :1])
+    assert run(monkeypatch, 'split_scenes', scenes, out, '--size', 8,
+               '--names', f'im1.{suffix}', f'im2.{suffix}', 'ref.png') is None
+    assert f'im1.{suffix}: 5 of 10 are grey' in capsys.readouterr().out
+    for path in out.glob('*/A/s1_*'):
+        with rasterio.open(path) as patch:
+            first, second, third = patch.read()
+        if suffix == 'tif':
+            top, left = read_name(path.stem)[1][:2]
+            np.testing.assert_array_equal(
+                first, numbered(17, 26)[top:top + 8, left:left + 8, 0])
+        assert (first == second).all() and (first == third).all()
+    for folder, bands in (('A', 3), ('B', 1), ('label', 1)):
+        for path in out.glob(f'*/{folder}/*'):
+            with rasterio.open(path) as patch:
+                assert patch.count == bands
+
+
+def test_mcd_with_grey_scenes(monkeypatch, tmp_path):
+    for i in range(10):
+        folder = tmp_path / f'MCD/s{i}'
+        for name in ('im1.jpg', 'im2.jpg'):
+            write(folder / name, numbered(520, 520, 1 if i < 5 else 3))
+        write(folder / 'ref.png', numbered(520, 520, 1))
+    out = tmp_path / 'MCD-512'
+    assert run(monkeypatch, 'split_scenes', tmp_path / 'MCD', out) is None
+    for split, count in (('train', 6), ('val', 3), ('test', 1)):
+        data = load('mcd_512x512', out, split)
+        assert len(data) == count
+        assert data[0]['inputs'].shape == (6, 512, 512)
+
+
+def test_too_few_scenes(monkeypatch, tmp_path, scenes):
+    for i in range(2, 10):
+        shutil.rmtree(scenes / f's{i}')
+    error = run(monkeypatch, 'split_scenes', scenes, tmp_path / 'out',
+                '--size', 8)
+    assert error == ('error: val would be empty: 2 scenes for the shares '
+                     '60 : 30 : 10; choose other --shares')
 
 
 def test_scenes_refuses(monkeypatch, tmp_path, scenes):
@@ -307,8 +648,13 @@ def test_mean_std(monkeypatch, tmp_path, pairs, pooled):
     found = eval(f'dict({out.read_text()})')
     for key, values in expected.items():
         np.testing.assert_allclose(found[key], values, atol=6e-4)
-    error = run(monkeypatch, 'mean_std', pairs / 'train', '--out', out)
-    assert error.endswith('lines.txt: exists; --force replaces it')
+    for dry_run in ([], ['--dry-run']):
+        error = run(monkeypatch, 'mean_std', pairs / 'train', '--out', out,
+                    *dry_run)
+        assert error.endswith('lines.txt: exists; --force replaces it')
+    error = run(monkeypatch, 'mean_std', pairs / 'train', '--out', tmp_path,
+                '--force')
+    assert error.endswith(': is a folder, expected a file')
 
 
 def test_mean_std_without_what_is_missing(monkeypatch, tmp_path):
@@ -326,7 +672,7 @@ def test_dry_run_writes_nothing(monkeypatch, tmp_path, pairs, scenes):
     out = tmp_path / 'out'
     for tool, *arguments in (
             ('crop_pairs', pairs, out, '--size', 8),
-            ('split_pairs', pairs / 'train', out),
+            ('split_pairs', pairs / 'train', out, '--counts', 1, 1, 0),
             ('split_scenes', scenes, out, '--size', 8),
             ('make_lists', pairs),
             ('mean_std', pairs / 'train', '--out', out)):

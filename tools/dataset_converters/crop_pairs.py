@@ -6,11 +6,13 @@ SRC holds the folders of the images and the label, or splits that hold them::
 
 and DST gets the same folders with patches ``<stem>_<y0>_<y1>_<x0>_<x1>``:
 GeoTIFF where the source is one, with the position and coordinate system of
-the part, PNG otherwise. Large scenes are read window by window. Examples::
+the part, PNG otherwise; palettes are kept. Large scenes are read window by
+window. A set without splits is shared out afterwards, by split_pairs.py.
+Examples::
 
     crop_pairs.py LEVIR-CD LEVIR-CD-256 --size 256
     crop_pairs.py S2Looking S2L-256 --size 256 --folders Image1 Image2 label
-    crop_pairs.py NJDS NJDS-256 --size 256 --folders t1 t2 label
+    crop_pairs.py NJDS NJDS-patches --size 256 --folders t1 t2 label
 """
 import argparse
 from pathlib import Path
@@ -63,10 +65,18 @@ def plan(args: argparse.Namespace) -> list[Job]:
     """Jobs that write all patches.
 
     Raises:
-        ConversionError: If images are smaller than a patch.
+        ConversionError: If images are smaller than a patch, or if no split
+            is left to overlap.
     """
+    splits = existing_splits(args.src, args.splits, args.folders)
+    if args.overlap and args.overlap_splits and not (
+            {'', *args.overlap_splits} & set(splits)):
+        raise ConversionError(
+            f'--overlap {args.overlap} is for the splits '
+            f'{", ".join(args.overlap_splits)}, found {", ".join(splits)}; '
+            'see --overlap-splits')
     jobs = []
-    for split in existing_splits(args.src, args.splits):
+    for split in splits:
         overlap = args.overlap if (
             not split or split in args.overlap_splits) else 0
         targets = {folder: args.dst / split / folder

@@ -97,12 +97,14 @@ def lines(values: list[tuple]) -> str:
 def main(args: argparse.Namespace) -> None:
     images = {folder: list(list_images(args.root / folder).values())
               for folder in args.folders}
+    if args.out and args.out.is_dir():
+        raise ConversionError(f'{args.out}: is a folder, expected a file')
+    if args.out and args.out.exists() and not args.force:
+        raise ConversionError(f'{args.out}: exists; --force replaces it')
     if args.dry_run:
         for folder, paths in images.items():
             print_log(f'{folder}: would read {len(paths)} images')
         return
-    if args.out and args.out.exists() and not args.force:
-        raise ConversionError(f'{args.out}: exists; --force replaces it')
     text = lines([statistics(paths, args.pooled, folder)
                   for folder, paths in images.items()])
     print_log(f'for the data_preprocessor:\n{text}')

@@ -12,8 +12,10 @@ writes::
     DST/{train,val,test}/{A,B,label}/<scene>_<y0>_<y1>_<x0>_<x1>.png
     DST/{train,val,test}/list/{train,val,test}.txt
 
-Label values are copied as they are. The split of MCD's authors follows the
-order in which a file system lists folders, so no seed repeats it.
+Label values are copied as they are. Where some scenes of a date are grey and
+others have three bands, the grey ones get three equal bands. The split of
+MCD's authors follows the order in which a file system lists folders, so no
+seed repeats it.
 """
 import argparse
 from pathlib import Path
@@ -29,12 +31,14 @@ from opencd_gold.datasets.converting import (
     run_jobs,
 )
 from opencd_gold.datasets.cropping import (
+    check_not_empty,
     common_size,
     crop_jobs,
     list_job,
     share_out,
     shares_to_counts,
 )
+from opencd_gold.datasets.reading import read_header
 
 SPLITS = ('train', 'val', 'test')
 FOLDERS = ('A', 'B', 'label')
@@ -86,11 +90,30 @@ def find_scenes(src: Path, names: list[str], size: int) -> list[Path]:
     return large
 
 
+def mixed_dates(scenes: list[Path], names: list[str]) -> list[str]:
+    """Folders of the dates that are grey in some scenes, colour in others."""
+    mixed = []
+    for folder, name in zip(FOLDERS[:2], names):
+        bands = [read_header(str(scene / name)).bands for scene in scenes]
+        if set(bands) == {1, 3}:
+            mixed.append(folder)
+            print_log(f'{name}: {bands.count(1)} of {len(bands)} are grey '
+                      'and get three equal bands')
+    return mixed
+
+
 def plan(args: argparse.Namespace) -> list[Job]:
-    """Jobs that write patches and lists."""
+    """Jobs that write patches and lists.
+
+    Raises:
+        ConversionError: If a split of a positive share would be empty.
+    """
     found = find_scenes(args.src, args.names, args.size)
-    parts = share_out(found, shares_to_counts(len(found), args.shares),
-                      args.seed)
+    counts = shares_to_counts(len(found), args.shares)
+    check_not_empty(SPLITS, args.shares, counts, f'{len(found)} scenes',
+                    'choose other --shares')
+    parts = share_out(found, counts, args.seed)
+    colour = mixed_dates(found, args.names)
     jobs = []
     for split, scenes in zip(SPLITS, parts):
         targets = {folder: args.dst / split / folder for folder in FOLDERS}
@@ -99,7 +122,7 @@ def plan(args: argparse.Namespace) -> list[Job]:
             sources = {folder: scene / name
                        for folder, name in zip(FOLDERS, args.names)}
             made += crop_jobs(sources, targets, scene.name, args.size,
-                              edge='drop')
+                              edge='drop', colour=colour)
         names = [job.target.name for job in made
                  if job.target.parent == targets['label']]
         jobs += [*made,
