@@ -341,7 +341,7 @@ def test_fast_fusion_equals_the_plain_one(size, align_corners, training):
 
 def test_fusion_names_the_stages_it_expects():
     module = MultiScaleFusion(in_channels=(3, 4), channels=8)
-    with pytest.raises(ValueError, match='expects 2 stages, got 1'):
+    with pytest.raises(ValueError, match=r'=\(3, 4\), got \(3,\)'):
         module([torch.zeros(1, 3, 4, 4)])
 
 

@@ -1,8 +1,10 @@
 """HRMNet and AR-CDNet keep the contract; encoders shared or one a sensor."""
+import re
+
 import pytest
 import torch
 import torch.nn.functional as F
-from models.contract import DetectorContract, make_batch
+from models.contract import DetectorContract, make_batch, total
 from models.forms import check_forms, read
 from torch import nn
 
@@ -135,10 +137,43 @@ def test_images_are_asked_for():
         model(torch.randn(1, 6, 64, 64), mode='tensor')
 
 
-def test_neck_checks_its_stages():
+@pytest.mark.parametrize('option, value, words', [
+    ('num_levels', 3, 'num_levels=3 levels after the image, got 4'),
+    ('num_levels', 5, 'num_levels=5 levels after the image, got 4'),
+    ('image_channels', 4,
+     '(image_channels, in_channels, ...)=(4, 64, 64, 64, 64), got '
+     '(3, 64, 64, 64, 64)'),
+    ('image_channels', (3, 1), '=(1, 64, 64, 64, 64), got (3, 64, 64, 64'),
+    ('in_channels', 32, '=(3, 32, 32, 32, 32), got (3, 64, 64, 64, 64)'),
+])
+def test_head_names_other_maps(option, value, words):
+    model = TestHRMNet().build({f'model.decode_head.{option}': value}).eval()
+    with pytest.raises(ValueError, match=re.escape(words)):
+        model(torch.randn(1, 6, 64, 64), mode='tensor')
+
+
+def test_batch_of_one_does_not_train():
+    case = TestHRMNet()
+    model = case.build()
+    with pytest.raises(ValueError, match='PyramidPooling: a batch of one'):
+        case.train_step(model, count=1)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            assert torch.isfinite(module.running_var).all()
+    case.predict(model, count=1)
+    without = case.build({
+        'model.neck.norm_cfg': dict(type='GN', num_groups=1)
+    })
+    assert torch.isfinite(total(case.train_step(without, count=1)))
+
+
+@pytest.mark.parametrize('widths', [(4, 8), (8, 16), (4, 8, 17)])
+def test_neck_checks_its_stages(widths):
     neck = ContextPyramid([4, 8, 16], channels=4)
-    with pytest.raises(ValueError, match='expects 3 stages, got 2'):
-        neck([torch.zeros(1, 4, 8, 8)] * 2)
+    with pytest.raises(ValueError, match=re.escape(
+            f'ContextPyramid: expected maps of in_channels=(4, 8, 16), got '
+            f'{widths}')):
+        neck([torch.zeros(1, width, 8, 8) for width in widths])
 
 
 def test_another_difference_is_refused():

@@ -3,7 +3,7 @@ import torch
 from mmcv.cnn import ConvModule, build_activation_layer, build_norm_layer
 from torch import Tensor, nn
 
-from opencd_gold.models.layers import conv_over_parts
+from opencd_gold.models.layers import check_channels, conv_over_parts
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
@@ -81,12 +81,14 @@ class AttentionTransferHead(ChangeHead):
             h, w)``.
 
         Raises:
-            ValueError: If the number of maps differs from ``num_inputs``.
+            ValueError: If the number of maps differs from ``num_inputs``, or
+                their channels from ``in_channels``.
         """
         if len(feats) != self.num_inputs:
             raise ValueError(
                 f'AttentionTransferHead: num_inputs={self.num_inputs}, got '
                 f'{len(feats)} feature maps')
+        check_channels(self, self.in_channels, *feats)
         concat = torch.cat(feats, dim=1)
         gate = self.gate(concat)
         if self.plain:

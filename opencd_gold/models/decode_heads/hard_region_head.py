@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from opencd_gold.models.layers import (
     FeatureFusion,
+    channels_of,
+    check_channels,
     dates_apart,
     mean,
     resize_map,
@@ -236,6 +238,7 @@ class HardRegionHead(ChangeHead):
         cfg = dict(norm_cfg=self.norm_cfg, act_cfg=self.act_cfg)
         bands = [image_channels] * 2 if isinstance(
             image_channels, int) else list(image_channels)
+        self.bands = tuple(bands)
         self.plain = plain
         self.hard_weight = hard_weight
         self.only_final = False
@@ -266,6 +269,24 @@ class HardRegionHead(ChangeHead):
     def switch_to_deploy(self) -> None:
         """Predict the change map alone, not the hard region."""
         self.only_final = True
+
+    def _check_maps(self, maps: Sequence[Tensor], bands: int) -> None:
+        """Refuse other maps of one date than its image and its levels."""
+        levels = len(self.side_heads)
+        found = channels_of((maps, ) if isinstance(maps, Tensor) else maps)
+        if found[0] == self.in_channels != bands:
+            raise ValueError(
+                'HardRegionHead: expected the image before the levels, got '
+                f'maps of {found} channels; the detector needs '
+                'with_images=True')
+        if len(found) != levels + 1:
+            raise ValueError(
+                f'HardRegionHead: expected num_levels={levels} levels after '
+                f'the image, got {len(found) - 1}, maps of {found} channels')
+        check_channels(
+            self, (bands, *[self.in_channels] * levels),
+            maps,
+            name='(image_channels, in_channels, ...)')
 
     def _textures(self, image_from: Tensor, image_to: Tensor) -> List[Tensor]:
         """Texture of both images, ``(N, C, H / 4, W / 4)`` each."""
@@ -307,13 +328,11 @@ class HardRegionHead(ChangeHead):
             levels.
 
         Raises:
-            ValueError: If the images are missing.
+            ValueError: If the images are missing or have other bands, or the
+                levels are not as many or not as wide as expected.
         """
-        if len(feat_from) != len(self.side_heads) + 1:
-            raise ValueError(
-                f'HardRegionHead: expected the image and '
-                f'{len(self.side_heads)} levels of each date, got '
-                f'{len(feat_from)} maps; the detector needs with_images=True')
+        for maps, bands in zip((feat_from, feat_to), self.bands):
+            self._check_maps(maps, bands)
         levels = self._compare_levels(feat_from[1:], feat_to[1:])
         textures = self._textures(feat_from[0], feat_to[0])
         texture = ((textures[0] - textures[1]).abs()

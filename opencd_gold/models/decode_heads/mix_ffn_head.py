@@ -4,6 +4,7 @@ from mmseg.models.backbones.mit import MixFFN
 from mmseg.models.utils import nchw_to_nlc, nlc_to_nchw
 from torch import Tensor
 
+from opencd_gold.models.layers import check_channels
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
@@ -29,7 +30,19 @@ class MixFFNHead(ChangeHead):
         self.mix = MixFFN(2 * in_channels, 2 * in_channels)
 
     def forward(self, feat_from: Tensor, feat_to: Tensor) -> BranchOutputs:
-        """Compare two dates, each ``(N, C, h, w)``."""
+        """Compare two dates.
+
+        Args:
+            feat_from (Tensor): ``(N, C, h, w)``.
+            feat_to (Tensor): Same shape.
+
+        Returns:
+            BranchOutputs: ``fused`` is ``(N, 2C, h, w)``.
+
+        Raises:
+            ValueError: For other channels.
+        """
+        check_channels(self, self.in_channels, feat_from, feat_to)
         x = torch.cat([feat_from, feat_to], dim=1)
         fused = nlc_to_nchw(
             self.mix(nchw_to_nlc(x), x.shape[-2:]), x.shape[-2:])

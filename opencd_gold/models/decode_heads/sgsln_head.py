@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from opencd_gold.models.layers import (
     DefaultInitConvModule,
     DoublePoolingFusion,
+    check_channels,
 )
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
@@ -83,6 +84,7 @@ class SGSLNHead(ChangeHead):
                  **kwargs):
         super().__init__(
             in_channels[0], hidden_channels[-1], dropout_ratio=0., **kwargs)
+        self.in_channels = tuple(in_channels)
         self.aux_weight = aux_weight
         self.fusion = nn.ModuleList(
             DoublePoolingFusion(width, plain) for width in in_channels)
@@ -125,7 +127,11 @@ class SGSLNHead(ChangeHead):
             logits ``aux_from`` and ``aux_to`` ``(N, K, h_0, w_0)`` and the
             deepest fused map, ``deepest``; ``feat_from`` and ``feat_to`` are
             the finest stages.
+
+        Raises:
+            ValueError: If the stages are not those of ``in_channels``.
         """
+        check_channels(self, self.in_channels, feat_from, feat_to)
         fused = [
             fusion(*pair)
             for fusion, *pair in zip(self.fusion, feat_from, feat_to)

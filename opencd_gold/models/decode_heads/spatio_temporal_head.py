@@ -19,7 +19,12 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from opencd_gold.compat import is_compiling
-from opencd_gold.models.layers import add, conv_over_scales, resize_map
+from opencd_gold.models.layers import (
+    add,
+    check_channels,
+    conv_over_scales,
+    resize_map,
+)
 from opencd_gold.registry import MODELS
 from opencd_gold.structures import BranchOutputs
 
@@ -327,13 +332,7 @@ class SpatioTemporalDifferenceHead(ChangeHead):
         Raises:
             ValueError: If the stages are not those of ``in_channels``.
         """
-        found = [tuple(x.shape[1] for x in stages)
-                 for stages in (feat_from, feat_to)]
-        if not found[0] == found[1] == self.in_channels:
-            raise ValueError(
-                'SpatioTemporalDifferenceHead: expected stages of '
-                f'in_channels={self.in_channels} of each date, got '
-                f'{found[0]} and {found[1]}')
+        check_channels(self, self.in_channels, feat_from, feat_to)
         scales = []
         for stage in reversed(range(len(self.in_channels))):
             scale = self.diffs[stage](

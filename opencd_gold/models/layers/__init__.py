@@ -1,5 +1,6 @@
 """Small blocks that two or more parts of a model use."""
 from .bands import fit_bands
+from .checks import channels_of, check_batch, check_channels
 from .conv_module import DefaultInitConvModule
 from .conv_relu import ConvReLU2d, ResidualReLU
 from .depthwise import DepthwiseConv2d
@@ -25,6 +26,7 @@ __all__ = [
     'AggregationDistribution', 'ChannelExchange', 'ConvBlockAttention',
     'ConvReLU2d', 'DefaultInitConvModule', 'DepthwiseConv2d',
     'DoublePoolingFusion', 'FeatureFusion', 'ResidualReLU', 'SpatialExchange',
-    'UpsampleFuse', 'add', 'conv_over_parts', 'conv_over_scales',
-    'dates_apart', 'fit_bands', 'mean', 'mean_max', 'resize_map', 'stages_of'
+    'UpsampleFuse', 'add', 'channels_of', 'check_batch', 'check_channels',
+    'conv_over_parts', 'conv_over_scales', 'dates_apart', 'fit_bands', 'mean',
+    'mean_max', 'resize_map', 'stages_of'
 ]

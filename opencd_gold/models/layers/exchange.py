@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from opencd_gold.registry import MODELS
 
+from .checks import check_batch, check_channels
+
 Pair = Tuple[Tensor, Tensor]
 
 
@@ -119,6 +121,7 @@ class AggregationDistribution(BaseModule):
                  init_cfg=None):
         super().__init__(init_cfg)
         hidden = max(channels // reduction, 8)
+        self.channels = channels
         self.reduce = nn.Sequential(
             nn.Conv2d(channels, hidden, 1, bias=False),
             build_norm_layer(norm_cfg or dict(type='BN'), hidden)[1],
@@ -126,8 +129,23 @@ class AggregationDistribution(BaseModule):
         self.select = nn.Conv2d(hidden, 2 * channels, 1, bias=False)
 
     def forward(self, feat_from: Tensor, feat_to: Tensor) -> Pair:
-        """Weigh both dates, ``(N, C, h, w)`` each."""
+        """Weigh.
+
+        Args:
+            feat_from (Tensor): First date, ``(N, C, h, w)``.
+            feat_to (Tensor): Other date, same shape.
+
+        Returns:
+            tuple[Tensor, Tensor]: Both dates, same shapes.
+
+        Raises:
+            ValueError: For other channels, or in training for a batch of
+                one, which batch norm cannot do.
+        """
+        check_channels(self, self.channels, feat_from, feat_to,
+                       name='channels')
         pooled = (feat_from + feat_to).mean((2, 3), keepdim=True)
+        check_batch(self, self.reduce[1], pooled)
         scores = self.select(self.reduce(pooled))
         weights = torch.stack(scores.chunk(2, dim=1)).softmax(0)
         return feat_from * weights[0], feat_to * weights[1]

@@ -5,7 +5,7 @@ import torch
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from opencd_gold.models.layers import mean_max
+from opencd_gold.models.layers import check_channels, mean_max
 from opencd_gold.registry import MODELS
 
 
@@ -52,6 +52,7 @@ class ChannelInteraction(BaseModule):
             raise ValueError("ChannelInteraction: form must be 'code' or "
                              f"'paper', got {form!r}")
         hidden = max(channels // reduction, 1)
+        self.channels = channels
         self.form = form
         self.modality_mlp = _bottleneck(channels, hidden, channels)
         self.common_mlp = _bottleneck(2 * channels, hidden, channels)
@@ -65,7 +66,11 @@ class ChannelInteraction(BaseModule):
 
         Returns:
             tuple[Tensor, Tensor]: Both dates, weighted, same shapes.
+
+        Raises:
+            ValueError: For other channels.
         """
+        check_channels(self, self.channels, x1, x2, name='channels')
         pooled = [mean_max(x, (2, 3)) for x in (x1, x2)]
         own = [
             torch.sigmoid(self.modality_mlp(avg) + self.modality_mlp(top))

@@ -6,7 +6,12 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from opencd_gold.models.layers import FeatureFusion, resize_map
+from opencd_gold.models.layers import (
+    FeatureFusion,
+    check_batch,
+    check_channels,
+    resize_map,
+)
 from opencd_gold.registry import MODELS
 
 
@@ -72,10 +77,24 @@ class PyramidPooling(BaseModule):
             **cfg)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``(N, in_channels, H, W)`` to ``(N, channels, H, W)``."""
-        size = x.shape[-2:]
-        pooled = [resize_map(pool(x), size, True) for pool in self.pools]
-        return self.fuse(torch.cat([x, *pooled], dim=1))
+        """Pool.
+
+        Args:
+            x (Tensor): ``(N, in_channels, H, W)``.
+
+        Returns:
+            Tensor: ``(N, channels, H, W)``.
+
+        Raises:
+            ValueError: In training, for a batch of one that batch norm sees
+                at scale 1.
+        """
+        maps = [x]
+        for average, conv in self.pools:
+            cells = average(x)
+            check_batch(self, conv.norm, cells)
+            maps.append(resize_map(conv(cells), x.shape[-2:], True))
+        return self.fuse(torch.cat(maps, dim=1))
 
 
 @MODELS.register_module()
@@ -136,14 +155,12 @@ class ContextPyramid(BaseModule):
             of every stage.
 
         Raises:
-            ValueError: If there are fewer stages than ``in_channels``.
+            ValueError: If the last maps are not the stages of
+                ``in_channels``.
         """
         count = len(self.in_channels)
-        if len(inputs) < count:
-            raise ValueError(
-                f'ContextPyramid: in_channels={self.in_channels} expects '
-                f'{count} stages, got {len(inputs)}')
         before, stages = inputs[:-count], inputs[-count:]
+        check_channels(self, self.in_channels, stages)
         outs = [self.ppm(stages[-1])]
         for index in reversed(range(count - 1)):
             shallow = self.reduce[index](stages[index])

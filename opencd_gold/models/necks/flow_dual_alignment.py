@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from opencd_gold.models.layers import check_channels
 from opencd_gold.registry import MODELS
 
 
@@ -60,6 +61,7 @@ class FlowDualAlignment(BaseModule):
     def __init__(self, channels: int, init_cfg=None):
         super().__init__(init_cfg)
         width = 2 * channels
+        self.channels = channels
         self.flow = nn.Sequential(
             nn.Conv2d(width, width, 5, padding=2, groups=width),
             nn.InstanceNorm2d(width), nn.GELU(),
@@ -74,7 +76,11 @@ class FlowDualAlignment(BaseModule):
 
         Returns:
             tuple[Tensor, Tensor]: Signed differences, same shapes.
+
+        Raises:
+            ValueError: For other channels.
         """
+        check_channels(self, self.channels, x1, x2, name='channels')
         flow = self.flow(torch.cat([x1, x2], dim=1)).float()
         first, second = flow.chunk(2, dim=1)
         return (warp(x1.float(), first) - x2, warp(x2.float(), second) - x1)

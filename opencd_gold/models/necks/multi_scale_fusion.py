@@ -6,7 +6,11 @@ from mmcv.cnn import ConvModule
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from opencd_gold.models.layers import conv_over_scales, resize_map
+from opencd_gold.models.layers import (
+    check_channels,
+    conv_over_scales,
+    resize_map,
+)
 from opencd_gold.registry import MODELS
 
 
@@ -80,13 +84,9 @@ class MultiScaleFusion(BaseModule):
             Tensor: ``(N, out_channels, h_0, w_0)``.
 
         Raises:
-            ValueError: If the number of stages is not that of
-                ``in_channels``.
+            ValueError: If the stages are not those of ``in_channels``.
         """
-        if len(inputs) != len(self.in_channels):
-            raise ValueError(
-                f'MultiScaleFusion: in_channels={self.in_channels} expects '
-                f'{len(self.in_channels)} stages, got {len(inputs)}')
+        check_channels(self, self.in_channels, inputs)
         size = inputs[0].shape[-2:]
         laterals = [conv(x) for conv, x in zip(self.lateral_convs, inputs)]
         if self.plain:

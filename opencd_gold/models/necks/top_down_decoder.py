@@ -4,7 +4,7 @@ from typing import Optional, Sequence, Tuple
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
-from opencd_gold.models.layers import UpsampleFuse
+from opencd_gold.models.layers import UpsampleFuse, check_channels
 from opencd_gold.registry import MODELS
 
 
@@ -49,20 +49,10 @@ class TopDownDecoder(BaseModule):
             tuple[Tensor]: The same shapes.
 
         Raises:
-            ValueError: If the number of stages is not that of
-                ``in_channels``.
+            ValueError: If the stages are not those of ``in_channels``.
         """
-        return self.decode(inputs[-1], inputs[:-1])
-
-    def decode(self, deepest: Tensor,
-               skips: Sequence[Tensor]) -> Tuple[Tensor, ...]:
-        """Decode a map with the skips that belong to it, finest first."""
-        if len(skips) != len(self.blocks):
-            raise ValueError(
-                f'{type(self).__name__}: in_channels={self.in_channels} '
-                f'expects {len(self.in_channels)} stages, got '
-                f'{len(skips) + 1}')
-        outs = [deepest]
-        for block, skip in zip(reversed(self.blocks), reversed(skips)):
+        check_channels(self, self.in_channels, inputs)
+        outs = [inputs[-1]]
+        for block, skip in zip(reversed(self.blocks), inputs[-2::-1]):
             outs.append(block(outs[-1], skip))
         return tuple(reversed(outs))
