@@ -50,7 +50,9 @@ class BitemporalDetector(EncoderDecoder):
             dict`` of named scalars. Default: none.
         batch_dates (bool): Run images that share an encoder as one batch;
             otherwise each by its own call, for comparison. Batch norm in
-            training then sees each date alone. Default: True.
+            training then sees each date alone, as that of a shared neck
+            always does: it takes the dates one after the other, as the
+            authors of every system here have it. Default: True.
         with_images (bool): The images themselves, ``(N, C, H, W)``, go
             before the stages of their encoder, for necks and heads that look
             at them. Default: False.
