@@ -1,5 +1,9 @@
 # GoogleMap (GZ-CD): 19 scenes in the folders T1, T2, labels_change, cut to 256
-# pixels and split: tools/dataset_converters/crop_pairs.py, split_pairs.py.
+# pixels, and the scenes shared out:
+#   python tools/dataset_converters/crop_pairs.py GZ-CD GZ-patches --size 256 \
+#       --folders T1 T2 labels_change
+#   python tools/dataset_converters/split_pairs.py GZ-patches data/GZ-CD-256 \
+#       --folders T1 T2 labels_change --by-scene
 _base_ = './pair_256x256.py'
 data_root = 'data/GZ-CD-256'
 dataset = dict(type='GoogleMapDataset', data_root=data_root)
