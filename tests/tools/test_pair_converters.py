@@ -463,19 +463,24 @@ def test_patches_of_two_splits_do_not_overlap(monkeypatch, tmp_path, pairs):
                '--shares', 1, 1, 1) is None
 
 
-@pytest.mark.parametrize('base, scene, folders, root', [
-    ('njds_256x256', 'NJDS/{}/nj.tif', ('t1', 't2', 'label'), 'NJDS-256'),
-    ('whu_cd_256x256', 'WHU-CD/{}/whu.tif', FOLDERS, 'WHU-CD-256'),
-    ('whu_cd_512x512', 'WHU-CD/{}/whu.tif', FOLDERS, 'WHU-CD-512')])
+@pytest.mark.parametrize('base, scene, folders, root, scenes', [
+    ('njds_256x256', 'NJDS/{}/nj.tif', ('t1', 't2', 'label'), 'NJDS-256', 1),
+    ('whu_cd_256x256', 'WHU-CD/{}/whu.tif', FOLDERS, 'WHU-CD-256', 1),
+    ('whu_cd_512x512', 'WHU-CD/{}/whu.tif', FOLDERS, 'WHU-CD-512', 1),
+    ('googlemap_256x256', 'GZ-CD/{}/{}.tif', ('T1', 'T2', 'labels_change'),
+     'GZ-CD-256', 11)])
 def test_commands_of_a_config(monkeypatch, tmp_path, base, scene, folders,
-                              root):
+                              root, scenes):
     """What a data config says to run leads to what it loads."""
     monkeypatch.chdir(tmp_path)
     size = int(base[-3:])
-    image = numbered(10 * size + 40, size + 30)
-    for folder in folders:
-        write_tif(tmp_path / scene.format(folder), image if (
-            folder != 'label') else 255 * (image[..., :1] > 99).astype('u1'))
+    height = 10 * size + 40 if scenes == 1 else size
+    image = numbered(height, size + 30)
+    for folder, number in itertools.product(folders, range(scenes)):
+        is_label = folder.startswith('label')
+        write_tif(
+            tmp_path / scene.format(folder, number),
+            255 * (image[..., :1] > 99).astype('u1') if is_label else image)
     text = (ROOT / f'configs/_base_/datasets/{base}.py').read_text()
     commands = [shlex.split(line[1:])
                 for line in text.replace('\\\n#', '').splitlines()
@@ -490,9 +495,8 @@ def test_commands_of_a_config(monkeypatch, tmp_path, base, scene, folders,
         parts[split] = [
             data.get_data_info(i)['seg_map_path'].split('/')[-1][:-4]
             for i in range(len(data))]
-    # Eleven rows of two columns; two splits share no pixel.
-    assert {split: len(stems) for split, stems in parts.items()} == dict(
-        train=14, val=4, test=4)
+    # Eleven rows or scenes of two columns; two splits share no pixel.
+    assert [len(stems) for stems in parts.values()] == [14, 4, 4]
     assert not find_overlaps(parts)
 
 
