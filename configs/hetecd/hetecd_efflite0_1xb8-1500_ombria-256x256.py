@@ -1,4 +1,4 @@
-# HeteCD's head and alignment on pretrained encoders that the package index
+# HeteCD's head on pretrained encoders that the package index
 # carries: data, schedule and seeds of the student of GOLD
 # (gold-student_efflite0_1xb8-1500_ombria-256x256.py).
 _base_ = [

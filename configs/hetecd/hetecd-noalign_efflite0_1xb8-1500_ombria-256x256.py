@@ -1,3 +1,0 @@
-# Without the alignment loss, all else alike.
-_base_ = './hetecd_efflite0_1xb8-1500_ombria-256x256.py'
-model = dict(feature_losses=[])
