@@ -1,15 +1,26 @@
 """From the authors' checkpoints to this package's names.
 
 A system has one :class:`KeyRules`: which of its keys become which, and which
-are dead, i.e. never used by the authors' own forward pass.
+are dead, i.e. never used by the authors' own forward pass. What was converted
+is compared with a network before it is written, see :func:`check_complete`.
 """
+import logging
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Dict, List, Tuple
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
 
 import torch
+from mmengine.config import Config
+from mmengine.logging import print_log
+from mmengine.registry import init_default_scope
 from torch import Tensor
+
+from opencd_gold.building import without_downloads
+from opencd_gold.registry import MODELS
+
+from .loading import CONFIGS
 
 
 @dataclass(frozen=True)
@@ -25,11 +36,17 @@ class KeyRules:
             that the authors' network holds and never uses.
         as_conv (tuple[str, ...]): Regular expressions, at the start, of new
             keys whose matrices become kernels of 1x1 convolutions.
+        references (tuple[str, ...]): Configs below ``configs/`` of the
+            networks that the authors published.
+        part (str): Which part of the network the checkpoint is of. Default:
+            ``''``, all of it.
     """
 
     renames: Tuple[Tuple[str, str], ...]
     dead: Tuple[str, ...] = ()
     as_conv: Tuple[str, ...] = ()
+    references: Tuple[str, ...] = ()
+    part: str = ''
 
     def convert(
         self, state: Dict[str, Tensor]
@@ -93,6 +110,88 @@ def _join_parts(state: 'OrderedDict[str, Tensor]'
                            f'{sorted(found)}: a damaged checkpoint?')
         joined[name] = torch.cat([found[index] for index in order])
     return joined
+
+
+def check_complete(system: str,
+                   state: Dict[str, Tensor],
+                   config: Optional[Path] = None) -> None:
+    """Compare a converted checkpoint with a network, and log the result.
+
+    It must load strictly into that of ``config``. Without one, the most
+    alike of the networks that the authors published decides by names: a
+    checkpoint that has a part of its tensors and no others is incomplete.
+    One that has others is of another network, of which nothing is known
+    here; a warning says so.
+
+    Args:
+        system (str): Key of ``RULES``.
+        state (dict[str, Tensor]): What :meth:`KeyRules.convert` gave.
+        config (Path, optional): Of the network that the checkpoint is of.
+            Default: None.
+
+    Raises:
+        FileNotFoundError: If there is no such config.
+        ValueError: Naming how many tensors are missing, and the first; with
+            ``config``, also those that are of no use or of another shape.
+    """
+    rules = RULES[system]
+    paths = [CONFIGS / name for name in rules.references]
+    differences, count, path = min(
+        ((*_differences(path, rules.part, state), path)
+         for path in ([config] if config is not None else paths)),
+        key=lambda each: len(each[0]['missing']) + len(each[0]['unknown']))
+    said = '; '.join(f'{len(keys)} {what}, first {keys[:3]}'
+                     for what, keys in differences.items() if keys)
+    against = f'{len(state)} tensors, {path.name} has {count}'
+    if config is not None and said:
+        raise ValueError(f'does not load strictly: {against}; {said}')
+    if differences['missing'] and not differences['unknown']:
+        raise ValueError(
+            f'an incomplete checkpoint: {against}; {said}. If it is whole, '
+            'and of another network, name the config of that by --config')
+    if differences['unknown']:
+        print_log(
+            f'of another network: {against}; {said}. Whether the checkpoint '
+            'is complete was not checked; --config, with the config of its '
+            'network, does that', 'current', logging.WARNING)
+    else:
+        print_log(f'complete: {against}' + (said and f'; {said}'), 'current')
+
+
+def _differences(path: Path, part: str,
+                 state: Dict[str, Tensor]) -> Tuple[Dict[str, List[str]], int]:
+    """How a checkpoint differs from the network of a config.
+
+    Args:
+        path (Path): The config.
+        part (str): Attribute of the network, or ``''`` for all of it.
+        state (dict[str, Tensor]): The checkpoint.
+
+    Returns:
+        tuple[dict[str, list[str]], int]: Names that are ``missing``,
+        ``unknown`` or ``of another shape``, and how many tensors the network
+        has. Those that it can do without are not missing.
+    """
+    config = Config.fromfile(path)
+    init_default_scope(config.get('default_scope', 'opencd_gold'))
+    model = MODELS.build(without_downloads(config.model))
+    model = getattr(model, part) if part else model
+    own = dict(model.state_dict())
+    for name, teacher in getattr(model, 'teachers', {}).items():
+        own.update((f'teachers.{name}.{key}', value)
+                   for key, value in teacher.state_dict().items())
+    found = model.load_state_dict(
+        {key: own.get(key, value) for key, value in state.items()},
+        strict=False)
+    differences = {
+        'missing': found.missing_keys,
+        'unknown': found.unexpected_keys,
+        'of another shape': [
+            key for key, value in state.items()
+            if key in own and own[key].shape != value.shape
+        ]
+    }
+    return differences, len(own)
 
 
 def _deep_stem(prefix: str, target: str) -> Tuple[Tuple[str, str], ...]:
@@ -325,7 +424,8 @@ RULES = {
             *_gold_head('student', 'conv_seg', 'decode_head'),
             *_gold_head('teacher', 'conv_seg_teacher', 'teacher_head'),
             (r'log_vars_(\w+)', r'loss_weighting.\1')),
-        dead=(r'(student|teacher)_discriminator\.', )),
+        dead=(r'(student|teacher)_discriminator\.', ),
+        references=('gold/gold_reference.py', )),
     'gold-two-branch':
     KeyRules(
         renames=(
@@ -335,7 +435,8 @@ RULES = {
              'decode_head.mix.layers.1.'),
             (r'student_discriminator\.fc2\.', 'decode_head.mix.layers.4.'),
             (r'conv_seg\.', 'decode_head.conv_seg.')),
-        dead=(r'atten\.', )),
+        dead=(r'atten\.', ),
+        references=('gold/gold_reference-two-branch.py', )),
     'hetecd':
     KeyRules(
         renames=(
@@ -346,16 +447,26 @@ RULES = {
               r'CD_Decoder\.(sce|linear_fuse|convd2x|convd1x)\.',
               r'CD_Decoder\.(change_probability|dense_[12]x_bcd)\.'),
         as_conv=(r'backbone(_to)?\.layers\.\d\.1\.\d+\.ffn\.',
-                 r'decode_head\.embeds\.')),
+                 r'decode_head\.embeds\.'),
+        references=('hetecd/hetecd_reference.py', )),
     'changer':
-    KeyRules(renames=_changer()),
+    KeyRules(
+        renames=_changer(),
+        references=('changer/changer-mit-b0_reference.py',
+                    'changer/changer-r18_reference.py')),
     'mtkd':
-    KeyRules(renames=_mtkd()),
+    KeyRules(
+        renames=_mtkd(),
+        references=('mtkd/mtkd-changer-mit-b0_reference.py', )),
     'sgsln':
-    KeyRules(renames=_sgsln()),
+    KeyRules(renames=_sgsln(), references=('sgsln/sgsln_reference.py', )),
     'hrmnet':
-    KeyRules(renames=_hrmnet()),
+    KeyRules(renames=_hrmnet(), references=('hrmnet/hrmnet_reference.py', )),
     # ImageNet weights of timm's ResNet-D, for the backbone alone.
     'timm-resnet-d':
-    KeyRules(renames=_timm_resnet_d('', ''), dead=(r'fc\.', )),
+    KeyRules(
+        renames=_timm_resnet_d('', ''),
+        dead=(r'fc\.', ),
+        references=('hrmnet/hrmnet_reference.py', ),
+        part='backbone'),
 }

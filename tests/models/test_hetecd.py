@@ -18,13 +18,12 @@ from models.contract import (
     make_batch,
     total,
 )
-from running import run_tool
 from torch import nn
 
 from opencd_gold.apis import prepare_for_inference
 from opencd_gold.apis.complexity import count_multiply_adds
+from opencd_gold.apis.convert import RULES
 from opencd_gold.apis.publish import plain_model_config, publish
-from opencd_gold.compat import load_checkpoint_file
 from opencd_gold.models import BitemporalDetector, MixTransformer
 from opencd_gold.models.decode_heads import spatio_temporal_head
 from opencd_gold.models.decode_heads.spatio_temporal_head import (
@@ -622,20 +621,15 @@ def test_published_variant_of_gold_predicts_alike():
             plain(image, mode='tensor'), model(image, mode='tensor'))
 
 
-def test_converter_makes_kernels_and_drops_dead_keys(tmp_path, monkeypatch):
-    source, target = tmp_path / 'net.pth', tmp_path / 'hetecd.pth'
-    torch.save(
-        {
-            'module.backbone2.block4.0.mlp.fc2.weight': torch.ones(2, 4),
-            'module.vae1.initial_bn.weight': torch.ones(1)
-        }, source)
-    code = run_tool(monkeypatch, 'tools/model_converters/convert.py',
-                    'hetecd', source, target)
-    assert code is None
-    state = load_checkpoint_file(target)['state_dict']
+def test_converter_makes_kernels_and_drops_dead_keys():
+    state, dead = RULES['hetecd'].convert({
+        'module.backbone2.block4.0.mlp.fc2.weight': torch.ones(2, 4),
+        'module.vae1.initial_bn.weight': torch.ones(1)
+    })
     assert {name: value.shape for name, value in state.items()} == {
         'backbone_to.layers.3.1.0.ffn.layers.4.weight': (2, 4, 1, 1)
     }
+    assert dead == ['vae1.initial_bn.weight']
 
 
 # MiT -------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """MTKD: routing, teachers aside, one step in two forms, O-P; the contract."""
 import copy
 import json
+import re
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from running import run_processes, run_tool
 from torch import nn
 
 from opencd_gold.apis import publish
+from opencd_gold.building import load_weights
 from opencd_gold.change_area import change_area_ratios, partition_indices
 from opencd_gold.compat import load_checkpoint_file
 from opencd_gold.datasets.synthetic import write_triplets
@@ -655,3 +657,9 @@ def test_converted_checkpoint_brings_its_teachers(tmp_path):
     for name, teacher in target.teachers.items():
         assert torch.equal(teacher.state_dict()[weight],
                            state[f'teachers.{name}.{weight}'])
+    del state[f'teachers.l.{weight}']
+    state['teachers.s.neck.other'] = torch.ones(1)
+    with pytest.raises(ValueError, match=re.escape(
+            f"1 missing, first ['teachers.l.{weight}']; 1 unexpected, first "
+            "['teachers.s.neck.other']")):
+        load_weights(target, state, 'file')

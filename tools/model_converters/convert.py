@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from mmengine.logging import MMLogger
 
-from opencd_gold.apis.convert import RULES
+from opencd_gold.apis.convert import RULES, check_complete
 from opencd_gold.compat import load_checkpoint_file
 
 
@@ -14,6 +14,11 @@ def parse_args():
     parser.add_argument('system', choices=sorted(RULES))
     parser.add_argument('src', type=Path, help="the authors' checkpoint")
     parser.add_argument('dst', type=Path, help='where to write the result')
+    parser.add_argument(
+        '--config',
+        type=Path,
+        help='config that the result must load into, for another network '
+        'than the published ones')
     parser.add_argument(
         '--force', action='store_true', help='overwrite DST if it exists')
     return parser, parser.parse_args()
@@ -28,6 +33,7 @@ def main():
         state = load_checkpoint_file(args.src)
         state = state.get('state_dict', state.get('net', state))
         state, dead = RULES[args.system].convert(state)
+        check_complete(args.system, state, args.config)
     except (OSError, ValueError, KeyError) as error:
         parser.error(f'{args.src}: {error}')
     args.dst.parent.mkdir(parents=True, exist_ok=True)

@@ -190,7 +190,9 @@ class MultiTeacherDetector(FrontedModel):
         """State of the student, by its own names."""
         return self.student.state_dict(*args, **kwargs)
 
-    def _load_from_state_dict(self, state_dict, prefix, *args):
+    def _load_from_state_dict(self, state_dict, prefix, local_metadata,
+                              strict, missing_keys, unexpected_keys,
+                              error_msgs):
         """Take the student's names; route ``teachers.<name>.`` to them.
 
         A converted checkpoint of the authors brings its teachers.
@@ -206,8 +208,14 @@ class MultiTeacherDetector(FrontedModel):
                 for key in list(state_dict) if key.startswith(start)
             }
             if own:
-                teacher.load_state_dict(own)
-        super()._load_from_state_dict(state_dict, prefix, *args)
+                found = teacher.load_state_dict(own, strict=False)
+                missing_keys += [start + key for key in found.missing_keys]
+                unexpected_keys += [
+                    start + key for key in found.unexpected_keys
+                ]
+        super()._load_from_state_dict(state_dict, prefix, local_metadata,
+                                      strict, missing_keys, unexpected_keys,
+                                      error_msgs)
 
     def forward(self, inputs: Tensor, data_samples=None,
                 mode: str = 'tensor'):
