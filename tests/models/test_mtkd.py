@@ -134,6 +134,14 @@ def test_losses_by_hand():
         3 * 4 * one, rel=1e-5)
 
 
+@pytest.mark.parametrize('loss', [TeacherSquareLoss, TeacherDivergenceLoss])
+def test_losses_refuse_other_channels(loss):
+    """Else one channel would be compared with each of two."""
+    pair = (logits([[[[1.]]]]), logits([[[[1.]], [[0.]]]]))
+    with pytest.raises(ValueError, match='got 1 and 2; LogitDistillLoss'):
+        loss()(*pair, None)
+
+
 def test_teacher_gets_no_gradient():
     for loss in (TeacherSquareLoss(), TeacherDivergenceLoss()):
         s, t = torch.randn(2, 2, 2, 4, 4).requires_grad_().unbind()

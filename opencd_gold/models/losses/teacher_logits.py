@@ -4,9 +4,13 @@ https://arxiv.org/abs/2502.13407, in the form of the authors' code; its losses
 are sums of the two here. Both terms come with their weights, so that a
 detector skips what has none.
 """
+from typing import Tuple
+
 import torch.nn.functional as F
+from torch import Tensor
 
 from opencd_gold.registry import MODELS
+from opencd_gold.structures import BranchOutputs
 
 from .distill import DistillLoss
 from .maps import masked_mean, valid_mask
@@ -29,6 +33,21 @@ class TeacherLoss(DistillLoss):
         super().__init__(detach_teacher=True, ignore_index=ignore_index)
         self.loss_weight = loss_weight
         self.mask_ignored = mask_ignored
+
+    def _logits(self, student: BranchOutputs,
+                teacher: BranchOutputs) -> Tuple[Tensor, Tensor]:
+        """Logits ``(N, K, h, w)`` of both, the teacher's without gradient.
+
+        Raises:
+            ValueError: If one has other channels than the other.
+        """
+        pair = student.logits, teacher.logits.detach()
+        if pair[0].shape[1] != pair[1].shape[1]:
+            raise ValueError(
+                f'{type(self).__name__}: student and teacher must have as '
+                f'many channels, got {pair[0].shape[1]} and '
+                f'{pair[1].shape[1]}; LogitDistillLoss takes one as two')
+        return pair
 
     def _valid(self, target, like):
         """Mask ``(N, 1, h, w)`` of pixels that count, None for all."""
@@ -67,7 +86,7 @@ class TeacherDivergenceLoss(TeacherLoss):
         """See :class:`DistillLoss`; logits ``(N, K, h, w)``, any size."""
         log_s, log_t = (
             F.log_softmax(logits / self.temperature, dim=1)
-            for logits in (student.logits, teacher.logits.detach()))
+            for logits in self._logits(student, teacher))
         divergence = (log_t.exp() * (log_t - log_s)).sum(1, keepdim=True)
         valid = self._valid(target, divergence)
         if valid is not None:
@@ -103,10 +122,10 @@ class TeacherSquareLoss(TeacherLoss):
 
     def forward(self, student, teacher, target):
         """See :class:`DistillLoss`; logits ``(N, K, h, w)``, any size."""
-        logits = teacher.logits.detach()
-        error = (student.logits - logits).pow(2)
+        ours, theirs = self._logits(student, teacher)
+        error = (ours - theirs).pow(2)
         if self.ignore_value is not None:
-            kept = logits != self.ignore_value
+            kept = theirs != self.ignore_value
             value = (error * kept).sum() / (kept.sum() + 1e-4)
         else:
             error = error.mean(1, keepdim=True)
