@@ -225,6 +225,7 @@ _GOLD_ENCODERS = (
     *_deep_stem('encoder_sar', 'backbone_to'), *_fusion('1', 'neck'),
     *_fusion('2', 'neck_to'))
 
+
 def _mix_transformer(prefix: str,
                      target: str) -> Tuple[Tuple[str, str], ...]:
     """SegFormer's own names of a MiT to mmsegmentation's.
