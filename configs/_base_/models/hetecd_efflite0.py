@@ -1,7 +1,7 @@
 # HeteCD's head on EfficientNet-Lite0 encoders, whose ImageNet weights come from
 # the package index. Normalisation, losses and precision are those of
 # gold-student_efflite0.py. No alignment loss: MiT's stages end in a norm, these
-# do not, and the loss, fifty times the others at first, outweighs them
+# do not, and the loss, forty times the others at first, outweighs them
 # (docs/benchmarks.md).
 norm_cfg = dict(type='BN', requires_grad=True)
 backbone = dict(type='EfficientNetLite', version=0, pretrained=True)
