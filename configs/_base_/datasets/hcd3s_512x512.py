@@ -11,17 +11,20 @@ load_triplet = dict(
     type='MultiImgLoadImageFromFile',
     color_order='rgb',
     channels=(3, 3, 3))
-train_pipeline = [
-    load_triplet,
-    dict(type='MultiImgLoadAnnotations'),
-    dict(type='MultiImgRandomRotate', prob=0.5, degree=180),
+geometry = [
     dict(type='MultiImgRandomFlip', prob=0.5, direction='horizontal'),
     dict(type='MultiImgRandomFlip', prob=0.5, direction='vertical'),
     dict(
         type='MultiImgRandomResize',
         scale=crop_size,
         ratio_range=(1.0, 1.2),
-        interpolation='bicubic'),
+        interpolation='bicubic')
+]
+train_pipeline = [
+    load_triplet,
+    dict(type='MultiImgLoadAnnotations'),
+    dict(type='MultiImgRandomRotate', prob=0.5, degree=180),
+    *geometry,
     dict(
         type='MultiImgRandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
     dict(
@@ -38,13 +41,7 @@ published_pipeline = [
     dict(type='MultiImgLoadAnnotations'),
     dict(
         type='MultiImgRandomRotate', prob=0.5, degree=180, seg_pad_val=0),
-    dict(type='MultiImgRandomFlip', prob=0.5, direction='horizontal'),
-    dict(type='MultiImgRandomFlip', prob=0.5, direction='vertical'),
-    dict(
-        type='MultiImgRandomResize',
-        scale=crop_size,
-        ratio_range=(1.0, 1.2),
-        interpolation='bicubic'),
+    *geometry,
     dict(type='MultiImgRandomCrop', crop_size=crop_size),
     dict(
         type='MultiImgGaussianBlur', prob=1., sigma=(0., 1.), sensors=both),
